@@ -1,0 +1,29 @@
+//! A Kubernetes operator that makes the OAuth 2.0 clients of Ory Hydra declarative.
+//!
+//! Data flows one way, and everything that decides is synchronous and pure:
+//!
+//! ```text
+//! observe (IO) -> desired (pure) -> plan (pure) -> apply (IO) -> status (pure, then one patch)
+//! ```
+//!
+//! | module | holds | must not |
+//! |---|---|---|
+//! | [`api`] | the custom resources and their definitions | do IO |
+//! | [`hydra`] | the admin API of Hydra | know Kubernetes |
+//! | [`kubernetes`] | ownership, watches, events, status patches | know Hydra |
+//! | [`controller`] | outcome classes, backoff, the context of a reconcile | know a resource kind |
+//! | [`oauth2client`] | the reconcile of an `OAuth2Client` | |
+//! | [`operator`] | the composition root | decide anything |
+
+pub mod admin;
+pub mod api;
+pub mod cli;
+pub mod controller;
+pub mod hydra;
+pub mod kubernetes;
+pub mod metrics;
+pub mod oauth2client;
+pub mod operator;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
