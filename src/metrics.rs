@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    encoding::text,
     metrics::{
         counter::Counter,
         family::{Family, MetricConstructor},
@@ -19,6 +19,13 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
+mod labels;
+
+pub use self::labels::{Controller, ReconcileResult, ResponseCode};
+use self::labels::{
+    ControllerLabels, InstanceLabels, OperationLabels, OutcomeLabels, ReconcileLabels,
+    RequestLabels, SweepLabels, SweepResult,
+};
 use crate::telemetry::VERSION;
 
 /// The media type of [`Metrics::encode`].
@@ -27,95 +34,6 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// Upper bounds in seconds, from a pass without any request to one that waited for time-outs.
 const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
-
-/// A controller, named as controller-runtime does: the kind in lower case.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Controller {
-    /// The one of `OAuth2Client`.
-    OAuth2Client,
-}
-
-impl Controller {
-    /// The value of the label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OAuth2Client => "oauth2client",
-        }
-    }
-}
-
-/// How a reconcile ended, in the words of controller-runtime.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum ReconcileResult {
-    /// Done, nothing is to follow until something changes.
-    Success,
-    /// Failed, and tried again after a backoff.
-    Error,
-    /// Not failed, to be looked at again at a given time.
-    RequeueAfter,
-}
-
-impl ReconcileResult {
-    const ALL: [Self; 3] = [Self::Success, Self::Error, Self::RequeueAfter];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Error => "error",
-            Self::RequeueAfter => "requeue_after",
-        }
-    }
-}
-
-/// What came back for a request to Hydra.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum ResponseCode {
-    /// An HTTP status.
-    Status(u16),
-    /// Nothing: not connected, cut or timed out. The label is `<error>`, as in client-go's `rest_client_requests_total`.
-    NoResponse,
-}
-
-/// How a sweep over all clients of a Hydra ended.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum SweepResult {
-    Success,
-    Error,
-}
-
-impl SweepResult {
-    const ALL: [Self; 2] = [Self::Success, Self::Error];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// Writes an enum by its `as_str`.
-macro_rules! label_value {
-    ($($label:ty),+) => {$(
-        impl EncodeLabelValue for $label {
-            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-                self.as_str().encode(encoder)
-            }
-        }
-    )+};
-}
-
-label_value!(Controller, ReconcileResult, SweepResult);
-
-impl EncodeLabelValue for ResponseCode {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        match self {
-            Self::Status(code) => code.encode(encoder),
-            Self::NoResponse => "<error>".encode(encoder),
-        }
-    }
-}
 
 /// All metrics of the process. Clones share their values.
 #[derive(Clone, Debug)]
@@ -326,47 +244,6 @@ impl Drop for ReconcileInProgress {
     fn drop(&mut self) {
         self.metrics.active_workers.get_or_create(&self.labels).dec();
     }
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ControllerLabels {
-    controller: Controller,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ReconcileLabels {
-    controller: Controller,
-    result: ReconcileResult,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct OutcomeLabels {
-    controller: Controller,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct InstanceLabels {
-    instance: String,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct OperationLabels {
-    instance: String,
-    operation: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RequestLabels {
-    instance: String,
-    operation: &'static str,
-    code: ResponseCode,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct SweepLabels {
-    instance: String,
-    result: SweepResult,
 }
 
 /// Makes the histogram of a new series.

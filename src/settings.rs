@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -15,59 +14,11 @@ use std::{
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
+mod error;
+mod names;
+
+pub use self::{error::SettingsError, names::*};
 use crate::cli::{HydraArgs, LogArgs, LogFormat, RunArgs};
-
-/// An argument of the command line and the environment variable that sets it, as messages name them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Setting {
-    /// The flag, with its dashes.
-    pub flag: &'static str,
-    /// The environment variable.
-    pub env: &'static str,
-}
-
-impl Setting {
-    const fn new(flag: &'static str, env: &'static str) -> Self {
-        Self { flag, env }
-    }
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.flag, self.env)
-    }
-}
-
-/// The base URL of the admin API.
-pub const HYDRA_ADMIN_URL: Setting = Setting::new("--hydra-admin-url", "HYDRA_ADMIN_URL");
-/// The certificate authorities of Hydra.
-pub const HYDRA_CA_FILE: Setting = Setting::new("--hydra-ca-file", "HYDRA_CA_FILE");
-/// The client certificate.
-pub const HYDRA_CLIENT_CERT_FILE: Setting =
-    Setting::new("--hydra-client-cert-file", "HYDRA_CLIENT_CERT_FILE");
-/// The key of the client certificate.
-pub const HYDRA_CLIENT_KEY_FILE: Setting =
-    Setting::new("--hydra-client-key-file", "HYDRA_CLIENT_KEY_FILE");
-/// The file of extra headers.
-pub const HYDRA_HEADERS_FILE: Setting = Setting::new("--hydra-headers-file", "HYDRA_HEADERS_FILE");
-/// The value of `X-Forwarded-Proto`.
-pub const HYDRA_FORWARDED_PROTO: Setting =
-    Setting::new("--hydra-forwarded-proto", "HYDRA_FORWARDED_PROTO");
-/// The time-out of a request to Hydra.
-pub const HYDRA_REQUEST_TIMEOUT: Setting =
-    Setting::new("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT");
-/// The kubeconfig file; kube itself reads the variable where the flag is missing.
-pub const KUBECONFIG: Setting = Setting::new("--kubeconfig", "KUBECONFIG");
-/// The namespaces to watch. The variable is the one that operators commonly read.
-pub const NAMESPACES: Setting = Setting::new("--namespaces", "WATCH_NAMESPACE");
-/// The interval of the sweep.
-pub const RESYNC_INTERVAL: Setting = Setting::new("--resync-interval", "RESYNC_INTERVAL");
-/// The bound of reconciles in progress.
-pub const CONCURRENCY: Setting = Setting::new("--concurrency", "CONCURRENCY");
-/// The address of probes and metrics.
-pub const ADMIN_LISTEN: Setting = Setting::new("--admin-listen", "ADMIN_LISTEN");
-/// The filter of the log.
-pub const LOG_LEVEL: Setting = Setting::new("--log-level", "LOG_LEVEL");
 
 /// Shorter, and a slow network would look like a Hydra that is away; longer, and one request holds a place among the
 /// concurrent reconciles for too long.
@@ -125,78 +76,6 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// The least level by target.
     pub filter: Targets,
-}
-
-/// A setting that cannot be used. The message names it and says what to write; it never repeats a value that may hold
-/// a password.
-#[derive(Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SettingsError {
-    /// The admin URL is not an absolute URL.
-    #[error("{HYDRA_ADMIN_URL} is not a URL ({0}): write it like http://hydra-admin:4445")]
-    AdminUrlSyntax(url::ParseError),
-    /// The admin URL is neither http nor https.
-    #[error(
-        "{HYDRA_ADMIN_URL} is neither an http nor an https URL: write it like http://hydra-admin:4445"
-    )]
-    AdminUrlScheme,
-    /// The admin URL carries a user or a password, which would end up in logs.
-    #[error(
-        "{HYDRA_ADMIN_URL} holds credentials: put an Authorization header into the file of {HYDRA_HEADERS_FILE}"
-    )]
-    AdminUrlCredentials,
-    /// The admin URL has a query or a fragment, which no request would carry.
-    #[error("{HYDRA_ADMIN_URL} has a query or a fragment: write the base URL alone")]
-    AdminUrlQuery,
-    /// One of certificate and key is missing.
-    #[error("{given} needs {missing} too: give both files or none")]
-    HalfIdentity {
-        /// The setting that is there.
-        given: Setting,
-        /// The one that is not.
-        missing: Setting,
-    },
-    /// A TLS setting that would have no effect.
-    #[error("{0} has no effect on an http URL: write https in {HYDRA_ADMIN_URL}, or leave it out")]
-    TlsWithoutHttps(Setting),
-    /// An unknown value of `X-Forwarded-Proto`.
-    #[error("{HYDRA_FORWARDED_PROTO} is {0:?}: write http, https or off")]
-    ForwardedProto(String),
-    /// A duration outside its bounds.
-    #[error(
-        "{setting} is {}: write a duration from {} to {}",
-        humantime::format_duration(*value),
-        humantime::format_duration(*range.start()),
-        humantime::format_duration(*range.end())
-    )]
-    Duration {
-        /// Which one.
-        setting: Setting,
-        /// What it is.
-        value: Duration,
-        /// What it may be.
-        range: RangeInclusive<Duration>,
-    },
-    /// A concurrency outside its bounds.
-    #[error(
-        "{CONCURRENCY} is {0}: write a number from {least} to {most}",
-        least = CONCURRENT.start(),
-        most = CONCURRENT.end()
-    )]
-    Concurrency(u16),
-    /// Not a name that a namespace can have.
-    #[error(
-        "{NAMESPACES} holds {0:?}, which cannot be the name of a namespace: \
-         write names such as team-a,team-b (lower-case letters, digits and dashes, at most 63)"
-    )]
-    Namespace(String),
-    /// The same namespace twice.
-    #[error("{NAMESPACES} holds {0:?} twice: write each namespace once")]
-    DuplicateNamespace(String),
-    /// A log filter that cannot be understood.
-    #[error(
-        "{LOG_LEVEL} holds {0:?}: write error, warn, info, debug, trace or off, or target=level"
-    )]
-    LogLevel(String),
 }
 
 impl TryFrom<RunArgs> for Settings {
