@@ -312,14 +312,14 @@ mod tests {
     fn every_member_is_named_as_on_the_wire() {
         for name in OAuth2Client::MEMBERS {
             let value = [json!("1h"), json!(["x"]), json!(true)].into_iter().find_map(|value| {
-                let client = decode_one(name, value.clone())?;
+                let client = decode_one(name, &value)?;
                 (client.managed() == [*name] && client.unknown.is_empty()).then_some(value)
             });
             assert!(value.is_some(), "{name}");
         }
     }
 
-    fn decode_one(name: &str, value: Value) -> Option<OAuth2Client> {
+    fn decode_one(name: &str, value: &Value) -> Option<OAuth2Client> {
         serde_json::from_value(json!({ name: value })).ok()
     }
 }
