@@ -6,6 +6,7 @@
 
 mod jwks;
 mod lifespans;
+mod schema;
 mod spec;
 mod status;
 mod values;

@@ -7,68 +7,18 @@
 )]
 
 use kube::{CustomResource, KubeSchema};
-use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 use serde_with::skip_serializing_none;
 
 use super::{
     DeletionPolicy, HydraAdmin, JsonWebKeySetDocument, OAuth2ClientStatus, TokenEndpointAuthMethod,
-    TokenLifespans, values::HTTP_URL,
+    TokenLifespans,
+    schema::{
+        CLIENT_ID, CLIENT_ID_ADDED, CLIENT_ID_KEPT, GRANT_TYPES, HTTP_URL, NOT_DOTS,
+        ONE_SOURCE_OF_KEYS, RESPONSE_TYPES, SCOPE, SECRET_NAME, URI, free_form, one_of,
+    },
 };
-
-/// A URI of any scheme.
-const URI: &str = r"\w+:/?/?[^\s]+";
-/// A DNS subdomain, the form of a Secret's name.
-const SECRET_NAME: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
-/// Any text: no string fails to match.
-const SCOPE: &str = r"([a-zA-Z0-9\.\*]+\s?)*";
-/// What needs no escaping in a path: the unreserved characters of RFC 3986 section 2.3.
-const CLIENT_ID: &str = "^[A-Za-z0-9._~-]+$";
-
-const GRANT_TYPES: [&str; 6] = [
-    "client_credentials",
-    "authorization_code",
-    "implicit",
-    "refresh_token",
-    "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:ietf:params:oauth:grant-type:jwt-bearer",
-];
-const RESPONSE_TYPES: [&str; 7] = [
-    "id_token",
-    "code",
-    "token",
-    "code token",
-    "code id_token",
-    "id_token token",
-    "code id_token token",
-];
-
-/// The rules of `clientId` and `jwks` in CEL.
-mod rule {
-    pub(super) const CLIENT_ID_KEPT: &str = "!has(oldSelf.spec) || !has(oldSelf.spec.clientId) || \
-         (has(self.spec) && has(self.spec.clientId) && self.spec.clientId == oldSelf.spec.clientId)";
-    pub(super) const CLIENT_ID_ADDED: &str = "(has(oldSelf.spec) && has(oldSelf.spec.clientId)) || \
-         !has(self.spec) || !has(self.spec.clientId) || \
-         (has(self.status) && has(self.status.clientId) && self.spec.clientId == self.status.clientId)";
-    pub(super) const CLIENT_ID_IS_A_SEGMENT: &str = "self != '.' && self != '..'";
-    pub(super) const ONE_SOURCE_OF_KEYS: &str =
-        "!has(self.jwks) || !has(self.jwksUri) || size(self.jwksUri) == 0";
-}
-
-/// The schema of a string that is one of `values`.
-fn one_of(values: &[&str]) -> Value {
-    json!({ "type": "string", "enum": values })
-}
-
-/// The schema of an object with any members, or null.
-fn free_form(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "nullable": true,
-        "x-kubernetes-preserve-unknown-fields": true
-    })
-}
 
 /// What the client is to be. Lists are without order, and an empty string is the same as no value.
 #[skip_serializing_none]
@@ -124,17 +74,17 @@ fn free_form(_: &mut SchemaGenerator) -> Schema {
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     ),
-    validation = Rule::new(rule::CLIENT_ID_KEPT)
+    validation = Rule::new(CLIENT_ID_KEPT)
         .message("clientId cannot be changed or removed once it is set: write the former value, or create another \
             OAuth2Client with the new one")
         .field_path(".spec"),
-    validation = Rule::new(rule::CLIENT_ID_ADDED)
+    validation = Rule::new(CLIENT_ID_ADDED)
         .message("clientId can be added later only to name the id that the client already has: write the value of \
             status.clientId, or create another OAuth2Client with the new one")
         .field_path(".spec.clientId")
 )]
 #[x_kube(
-    validation = Rule::new(rule::ONE_SOURCE_OF_KEYS)
+    validation = Rule::new(ONE_SOURCE_OF_KEYS)
         .message("jwks and jwksUri exclude each other: write the keys into jwks, or only their address into jwksUri")
         .field_path(".jwks")
 )]
@@ -161,7 +111,7 @@ pub struct OAuth2ClientSpec {
     /// `shop-frontend`. Unset: a random UUID, or the id in a Secret that you made. It cannot be changed, and can be added
     /// later only to name the id that the client already has. Hydra 2.0 and 2.1 refuse chosen ids.
     #[schemars(length(min = 1, max = 255), regex(pattern = CLIENT_ID))]
-    #[x_kube(validation = Rule::new(rule::CLIENT_ID_IS_A_SEGMENT)
+    #[x_kube(validation = Rule::new(NOT_DOTS)
         .message("write an id other than . and .., which cannot be part of a URL"))]
     pub client_id: Option<String>,
 
@@ -233,6 +183,7 @@ pub struct OAuth2ClientSpec {
 
     /// Anything that you want to keep with the client, as an object. The login and consent application gets it with the
     /// rest of the client. Unset: nothing.
+    #[serde(default)]
     #[schemars(schema_with = "free_form")]
     pub metadata: Option<Value>,
 
