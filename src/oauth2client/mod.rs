@@ -91,11 +91,12 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
-            let outcome = pass(&resource, context).await.unwrap_or_else(Outcome::Failed);
+            let pass = limited(context, pass(&resource, context)).await;
+            let outcome = pass.unwrap_or_else(Outcome::Failed);
             reported = report::report(&resource, outcome, context).await;
             Ok(reported.0.clone())
         }
-        Event::Cleanup(resource) => match revoke(&resource, context).await {
+        Event::Cleanup(resource) => match limited(context, revoke(&resource, context)).await {
             Ok(()) => Ok(Action::await_change()),
             Err(failure) => {
                 let outcome = Outcome::Failed(failure.clone());
@@ -118,6 +119,15 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
         }
         Err(finalizer::Error::UnnamedObject | finalizer::Error::InvalidFinalizer) => reported,
     }
+}
+
+/// One resource must not keep its place for as long as the other side likes.
+async fn limited<T>(
+    context: &Context,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let limited = tokio::time::timeout(context.pass_limit, work).await;
+    limited.unwrap_or_else(|_| Err(error::took_too_long()))
 }
 
 /// The whole way from the resource to Hydra and its Secret.
