@@ -38,6 +38,7 @@ use tracing::Instrument;
 pub use context::Context;
 
 use self::{
+    apply::{Targets, apply},
     desired::desired,
     error::Failure,
     observe::observe,
@@ -140,7 +141,8 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
     let desired = desired(resource)?;
     let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
     let plan = plan(&desired, &observed, &fresh)?;
-    let applied = apply::apply(plan, &desired, &owner, &api_version, &secrets, instance).await?;
+    let targets = Targets { owner: &owner, api_version: &api_version, secrets: &secrets, instance };
+    let applied = apply(plan, &desired, targets).await?;
 
     let secret = (namespace, desired.secret_name);
     context.referrers.handled(&secret, &applied.secret);
