@@ -137,12 +137,14 @@ impl Hydra {
 
     /// Ends it (SIGTERM). Its ports refuse connections until [`Self::start_again`].
     pub async fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
+        if let Some(mut process) = self.process.take()
+            && process.is_running()
+        {
             process.terminate().await;
         }
     }
 
-    /// Starts it on the same ports with the same database.
+    /// Starts it, also after it was killed, on the same ports with the same database.
     pub async fn start_again(&mut self) {
         self.stop().await;
         self.try_run().await.expect("nobody else uses its ports");

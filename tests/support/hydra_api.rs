@@ -87,8 +87,8 @@ impl Hydra {
     pub async fn list_all_clients(&self) -> Vec<Value> {
         let mut clients = Vec::new();
         let mut query = match self.generation() {
-            Generation::V1 => Some("limit=500&offset=0".to_owned()),
-            Generation::V2 => Some("page_size=500".to_owned()),
+            Generation::V1 => Some("limit=200&offset=0".to_owned()),
+            Generation::V2 => Some("page_size=200".to_owned()),
         };
         while let Some(page) = query {
             let path = format!("/clients?{page}");
