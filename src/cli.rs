@@ -1,1 +1,172 @@
-//! To be written.
+//! The command line: what can be set, under which names, and its help text.
+//!
+//! Each subsystem has its own group of arguments. clap checks the syntax of a value; what a value means, and whether it
+//! fits the others, is decided in [`crate::settings`]. An empty value means that an optional argument is not set, so that
+//! a chart can always pass the variable.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
+
+/// Makes the OAuth 2.0 clients of Ory Hydra declarative in Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "hydra-operator", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the operator until it is told to stop.
+    ///
+    /// The first SIGTERM or SIGINT lets the work in progress finish, a second one ends the process at once.
+    Run(Box<RunArgs>),
+    /// Prints the custom resource definitions as YAML.
+    Crds,
+}
+
+/// All that `hydra-operator run` can be told.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where Hydra is and how to speak to it.
+    #[command(flatten)]
+    pub hydra: HydraArgs,
+    /// Where Kubernetes is and what to watch there.
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
+    /// How much is done at once, and how often.
+    #[command(flatten)]
+    pub reconcile: ReconcileArgs,
+    /// Probes and metrics.
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The admin API of Hydra.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Hydra")]
+pub struct HydraArgs {
+    /// Base URL of the admin API of Hydra, with http or https, usually at its port 4445
+    // Text, not `Url`: clap would repeat a malformed URL in its error, with the password that it may hold.
+    #[arg(long, env = "HYDRA_ADMIN_URL", value_name = "URL", hide_env_values = true)]
+    pub hydra_admin_url: String,
+
+    /// PEM file of the certificate authorities to trust for Hydra instead of the system's
+    #[arg(long, env = "HYDRA_CA_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(value_parser = path())]
+    pub hydra_ca_file: Option<PathBuf>,
+
+    /// PEM file of the certificate chain to present to Hydra (mutual TLS)
+    #[arg(long, env = "HYDRA_CLIENT_CERT_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(value_parser = path())]
+    pub hydra_client_cert_file: Option<PathBuf>,
+
+    /// PEM file of the private key of that certificate
+    #[arg(long, env = "HYDRA_CLIENT_KEY_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(value_parser = path())]
+    pub hydra_client_key_file: Option<PathBuf>,
+
+    /// File of headers to add to each request, one "Name: value" a line, read again when it changes
+    #[arg(long, env = "HYDRA_HEADERS_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(value_parser = path())]
+    pub hydra_headers_file: Option<PathBuf>,
+
+    /// X-Forwarded-Proto to send: http or https (off: none), for a Hydra that expects a proxy to end TLS
+    #[arg(long, env = "HYDRA_FORWARDED_PROTO", value_name = "PROTO", hide_env_values = true)]
+    pub hydra_forwarded_proto: Option<String>,
+
+    /// Longest time that one request to Hydra may take
+    #[arg(long, env = "HYDRA_REQUEST_TIMEOUT", value_name = "DURATION", hide_env_values = true)]
+    #[arg(default_value = "10s", value_parser = humantime::parse_duration)]
+    pub hydra_request_timeout: Duration,
+}
+
+/// The cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Kubernetes")]
+pub struct KubernetesArgs {
+    /// Kubeconfig to use instead of $KUBECONFIG, ~/.kube/config or, in a pod, its service account
+    // Not bound to the variable: there it is a list of files, which kube merges by itself.
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Comma-separated namespaces to watch, all if empty; with a list, Roles in these are enough
+    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAMES", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+}
+
+/// The reconcile loop.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reconciliation")]
+pub struct ReconcileArgs {
+    /// How often Hydra is compared with the resources to find changes made behind the operator's back
+    #[arg(long, env = "RESYNC_INTERVAL", value_name = "DURATION", hide_env_values = true)]
+    #[arg(default_value = "5m", value_parser = humantime::parse_duration)]
+    pub resync_interval: Duration,
+
+    /// How many resources are reconciled at the same time
+    #[arg(long, env = "CONCURRENCY", value_name = "N", hide_env_values = true)]
+    #[arg(default_value_t = 16)]
+    pub concurrency: u16,
+}
+
+/// The admin port of the operator itself.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Probes and metrics")]
+pub struct AdminArgs {
+    /// Address that serves /healthz, /readyz and /metrics
+    #[arg(long, env = "ADMIN_LISTEN", value_name = "ADDRESS:PORT", hide_env_values = true)]
+    #[arg(default_value = "0.0.0.0:8080")]
+    pub admin_listen: SocketAddr,
+}
+
+/// The log, which goes to standard error.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Log")]
+pub struct LogArgs {
+    /// Format of the log, which is written to standard error
+    #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", hide_env_values = true)]
+    #[arg(value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// Least level to log (error, warn, info, debug, trace, off), also by target: info,kube=debug
+    #[arg(long, env = "LOG_LEVEL", value_name = "FILTER", hide_env_values = true)]
+    #[arg(default_value = "info")]
+    pub log_level: String,
+}
+
+/// How a log event is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line, for log collectors.
+    Json,
+}
+
+/// Any path, also the empty one, which clap's own parser of paths refuses.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,3 +1,59 @@
 //! The binary: parse the command line and dispatch.
 
-fn main() {}
+use std::{
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use hydra_operator::{
+    admin::Readiness,
+    api,
+    cli::{Cli, Command},
+    metrics::Metrics,
+    operator,
+    settings::Settings,
+    shutdown, telemetry,
+};
+
+/// The status with which clap, too, ends on a wrong argument.
+const WRONG_SETTING: u8 = 2;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Crds => print_crds(),
+        Command::Run(args) => match Settings::try_from(*args) {
+            Err(error) => return failure(&error, ExitCode::from(WRONG_SETTING)),
+            Ok(settings) => run(settings),
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure(error.as_ref(), ExitCode::FAILURE),
+    }
+}
+
+fn print_crds() -> Result<(), Box<dyn Error>> {
+    Ok(io::stdout().write_all(api::crd_yaml()?.as_bytes())?)
+}
+
+#[tokio::main]
+async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "another TLS provider is installed already")?;
+    telemetry::init(&settings.log)?;
+    telemetry::log_start(&settings);
+    let shutdown = shutdown::listen()?;
+    Ok(operator::run(settings, Metrics::new(), Readiness::default(), shutdown).await?)
+}
+
+/// Writes `error` and its causes in one line to standard error.
+fn failure(error: &(dyn Error + 'static), status: ExitCode) -> ExitCode {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let chain: Vec<String> = causes.map(ToString::to_string).collect();
+    // Where standard error is closed, the status alone has to tell.
+    let _ = writeln!(io::stderr(), "Error: {}", chain.join(": "));
+    status
+}

@@ -1,1 +1,419 @@
-//! To be written.
+//! The settings of a run: what the command line says, checked and typed.
+//!
+//! Built without any IO. Whether a named file can be read is found out by whoever reads it, with the name of the
+//! argument in its message (see the `*_FILE` constants).
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use url::Url;
+
+mod error;
+mod names;
+
+pub use self::{error::SettingsError, names::*};
+use crate::cli::{HydraArgs, LogArgs, LogFormat, RunArgs};
+
+/// Shorter, and a slow network would look like a Hydra that is away; longer, and one request holds a place among the
+/// concurrent reconciles for too long.
+const REQUEST_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_mins(5);
+
+/// A sweep lists all clients of a Hydra, so more than one a second would be load without use (tests come close to it);
+/// above a day, a client deleted in Hydra would stay away for longer than anyone expects.
+const RESYNC: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+
+const CONCURRENT: RangeInclusive<u16> = 1..=1000;
+
+/// All settings of `hydra-operator run`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where Hydra is and how to speak to it.
+    pub hydra: HydraSettings,
+    /// The kubeconfig file; `None`: what kube finds (`$KUBECONFIG`, `~/.kube/config`, the service account of the pod).
+    pub kubeconfig: Option<PathBuf>,
+    /// The namespaces to watch, distinct and in the order given; empty: all.
+    pub namespaces: Vec<String>,
+    /// The address of probes and metrics.
+    pub admin_listen: SocketAddr,
+    /// Time between two sweeps over a Hydra.
+    pub resync_interval: Duration,
+    /// How many resources are reconciled at the same time.
+    pub concurrency: u16,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+/// How to reach the admin API of Hydra.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HydraSettings {
+    /// The base URL: http or https, without user, password, query and fragment; a path is kept.
+    pub admin_url: Url,
+    /// PEM certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM certificate chain that the operator presents, its own certificate first; given together with the key.
+    pub client_cert_file: Option<PathBuf>,
+    /// PEM private key of that certificate.
+    pub client_key_file: Option<PathBuf>,
+    /// Headers to add to each request, one `Name: value` a line.
+    pub headers_file: Option<PathBuf>,
+    /// The value of `X-Forwarded-Proto`: `http` or `https`.
+    pub forwarded_proto: Option<String>,
+    /// Bound on one request, from connecting to the last byte of the answer.
+    pub request_timeout: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogSettings {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// The least level by target.
+    pub filter: Targets,
+}
+
+impl TryFrom<RunArgs> for Settings {
+    type Error = SettingsError;
+
+    fn try_from(args: RunArgs) -> Result<Self, SettingsError> {
+        let RunArgs { hydra, kubernetes, reconcile, admin, log } = args;
+        Ok(Self {
+            hydra: hydra.try_into()?,
+            kubeconfig: non_empty(kubernetes.kubeconfig),
+            namespaces: namespaces(&kubernetes.namespaces)?,
+            admin_listen: admin.admin_listen,
+            resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
+            concurrency: concurrency(reconcile.concurrency)?,
+            log: log.try_into()?,
+        })
+    }
+}
+
+impl TryFrom<HydraArgs> for HydraSettings {
+    type Error = SettingsError;
+
+    fn try_from(args: HydraArgs) -> Result<Self, SettingsError> {
+        let settings = Self {
+            admin_url: admin_url(&args.hydra_admin_url)?,
+            ca_file: non_empty(args.hydra_ca_file),
+            client_cert_file: non_empty(args.hydra_client_cert_file),
+            client_key_file: non_empty(args.hydra_client_key_file),
+            headers_file: non_empty(args.hydra_headers_file),
+            forwarded_proto: forwarded_proto(args.hydra_forwarded_proto)?,
+            request_timeout: within(
+                HYDRA_REQUEST_TIMEOUT,
+                REQUEST_TIMEOUT,
+                args.hydra_request_timeout,
+            )?,
+        };
+        check_tls(&settings)?;
+        Ok(settings)
+    }
+}
+
+impl TryFrom<LogArgs> for LogSettings {
+    type Error = SettingsError;
+
+    fn try_from(args: LogArgs) -> Result<Self, SettingsError> {
+        Ok(Self { format: args.log_format, filter: log_filter(&args.log_level)? })
+    }
+}
+
+fn admin_url(text: &str) -> Result<Url, SettingsError> {
+    let url = Url::parse(text.trim()).map_err(SettingsError::AdminUrlSyntax)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(SettingsError::AdminUrlScheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SettingsError::AdminUrlCredentials);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(SettingsError::AdminUrlQuery);
+    }
+    Ok(url)
+}
+
+/// Refuses a certificate without its key, and TLS files that plain HTTP would silently ignore.
+fn check_tls(hydra: &HydraSettings) -> Result<(), SettingsError> {
+    let half = |given, missing| SettingsError::HalfIdentity { given, missing };
+    match (&hydra.client_cert_file, &hydra.client_key_file) {
+        (Some(_), None) => return Err(half(HYDRA_CLIENT_CERT_FILE, HYDRA_CLIENT_KEY_FILE)),
+        (None, Some(_)) => return Err(half(HYDRA_CLIENT_KEY_FILE, HYDRA_CLIENT_CERT_FILE)),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if hydra.admin_url.scheme() == "https" {
+        return Ok(());
+    }
+    let files =
+        [(HYDRA_CA_FILE, &hydra.ca_file), (HYDRA_CLIENT_CERT_FILE, &hydra.client_cert_file)];
+    match files.into_iter().find(|(_, file)| file.is_some()) {
+        Some((setting, _)) => Err(SettingsError::TlsWithoutHttps(setting)),
+        None => Ok(()),
+    }
+}
+
+/// `off` is hydra-maester's word for "do not send it".
+fn forwarded_proto(given: Option<String>) -> Result<Option<String>, SettingsError> {
+    match given.as_deref() {
+        None | Some("" | "off") => Ok(None),
+        Some("http" | "https") => Ok(given),
+        Some(other) => Err(SettingsError::ForwardedProto(other.to_owned())),
+    }
+}
+
+fn namespaces(given: &[String]) -> Result<Vec<String>, SettingsError> {
+    if let [only] = given
+        && only.trim().is_empty()
+    {
+        return Ok(Vec::new());
+    }
+    let mut seen = BTreeSet::new();
+    for name in given.iter().map(|name| name.trim()) {
+        if !is_dns_label(name) {
+            return Err(SettingsError::Namespace(name.to_owned()));
+        }
+        if !seen.insert(name) {
+            return Err(SettingsError::DuplicateNamespace(name.to_owned()));
+        }
+    }
+    Ok(given.iter().map(|name| name.trim().to_owned()).collect())
+}
+
+/// Whether `name` is a label by RFC 1123, section 2.1, in lower case, as Kubernetes asks of a namespace.
+fn is_dns_label(name: &str) -> bool {
+    let of_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(of_label)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+fn concurrency(value: u16) -> Result<u16, SettingsError> {
+    if CONCURRENT.contains(&value) { Ok(value) } else { Err(SettingsError::Concurrency(value)) }
+}
+
+fn within(
+    setting: Setting,
+    range: RangeInclusive<Duration>,
+    value: Duration,
+) -> Result<Duration, SettingsError> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(SettingsError::Duration { setting, value, range })
+    }
+}
+
+/// The syntax of `RUST_LOG` without its bare target names: there a mistyped level is the name of a target, and the
+/// log would fall silent.
+fn log_filter(text: &str) -> Result<Targets, SettingsError> {
+    let mut filter = Targets::new();
+    for directive in text.split(',').map(str::trim) {
+        let (target, level) = match directive.split_once('=') {
+            Some((target, level)) => (target.trim(), level.trim()),
+            None => ("", directive),
+        };
+        let refused = || SettingsError::LogLevel(directive.to_owned());
+        if level.is_empty() || (target.is_empty() && directive.contains('=')) {
+            return Err(refused());
+        }
+        let level: LevelFilter = level.parse().map_err(|_| refused())?;
+        filter = if target.is_empty() {
+            filter.with_default(level)
+        } else {
+            filter.with_target(target, level)
+        };
+    }
+    Ok(filter)
+}
+
+fn non_empty(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| path != Path::new(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    const URL: &str = "--hydra-admin-url=http://hydra:4445";
+
+    fn settings(args: &[&str]) -> Result<Settings, SettingsError> {
+        let line = ["hydra-operator", "run"].iter().chain(args);
+        match Cli::try_parse_from(line).expect("clap accepts the line").command {
+            Command::Run(args) => Settings::try_from(*args),
+            Command::Crds => panic!("not a run"),
+        }
+    }
+
+    fn with_url(args: &[&str]) -> Result<Settings, SettingsError> {
+        settings(&[&[URL], args].concat())
+    }
+
+    #[test]
+    fn defaults() {
+        let settings = with_url(&[]).unwrap();
+        assert_eq!(
+            settings,
+            Settings {
+                hydra: HydraSettings {
+                    admin_url: Url::parse("http://hydra:4445").unwrap(),
+                    ca_file: None,
+                    client_cert_file: None,
+                    client_key_file: None,
+                    headers_file: None,
+                    forwarded_proto: None,
+                    request_timeout: Duration::from_secs(10),
+                },
+                kubeconfig: None,
+                namespaces: vec![],
+                admin_listen: ([0, 0, 0, 0], 8080).into(),
+                resync_interval: Duration::from_mins(5),
+                concurrency: 16,
+                log: LogSettings {
+                    format: LogFormat::Text,
+                    filter: Targets::new().with_default(LevelFilter::INFO),
+                },
+            }
+        );
+    }
+
+    #[test]
+    fn every_value_arrives_at_its_field() {
+        let settings = settings(&[
+            "--hydra-admin-url=https://hydra.example/base",
+            "--hydra-ca-file=/ca",
+            "--hydra-client-cert-file=/cert",
+            "--hydra-client-key-file=/key",
+            "--hydra-headers-file=/headers",
+            "--hydra-forwarded-proto=https",
+            "--hydra-request-timeout=2s",
+            "--kubeconfig=/kubeconfig",
+            "--namespaces=b,a",
+            "--admin-listen=127.0.0.1:0",
+            "--resync-interval=1m 30s",
+            "--concurrency=3",
+            "--log-format=json",
+            "--log-level=warn,hydra_operator=debug",
+        ])
+        .unwrap();
+        let path = |text: &str| Some(PathBuf::from(text));
+        assert_eq!(settings.hydra.admin_url.as_str(), "https://hydra.example/base");
+        assert_eq!(settings.hydra.ca_file, path("/ca"));
+        assert_eq!(settings.hydra.client_cert_file, path("/cert"));
+        assert_eq!(settings.hydra.client_key_file, path("/key"));
+        assert_eq!(settings.hydra.headers_file, path("/headers"));
+        assert_eq!(settings.hydra.forwarded_proto.as_deref(), Some("https"));
+        assert_eq!(settings.hydra.request_timeout, Duration::from_secs(2));
+        assert_eq!(settings.kubeconfig, path("/kubeconfig"));
+        assert_eq!(settings.namespaces, ["b", "a"]);
+        assert_eq!(settings.admin_listen, ([127, 0, 0, 1], 0).into());
+        assert_eq!(settings.resync_interval, Duration::from_secs(90));
+        assert_eq!(settings.concurrency, 3);
+        assert_eq!(settings.log.format, LogFormat::Json);
+        let filter = Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("hydra_operator", LevelFilter::DEBUG);
+        assert_eq!(settings.log.filter, filter);
+    }
+
+    #[test]
+    fn an_empty_value_is_no_value() {
+        let empty = [
+            "--hydra-ca-file=",
+            "--hydra-client-cert-file=",
+            "--hydra-client-key-file=",
+            "--hydra-headers-file=",
+            "--hydra-forwarded-proto=",
+            "--kubeconfig=",
+            "--namespaces=",
+        ];
+        assert_eq!(with_url(&empty), with_url(&[]));
+    }
+
+    #[test]
+    fn accepted() {
+        let proto = |value: &str| with_url(&[value]).unwrap().hydra.forwarded_proto;
+        assert_eq!(proto("--hydra-forwarded-proto=off"), None);
+        assert_eq!(proto("--hydra-forwarded-proto=http").as_deref(), Some("http"));
+        assert_eq!(with_url(&["--namespaces= a , b"]).unwrap().namespaces, ["a", "b"]);
+        assert!(with_url(&["--log-level=OFF"]).is_ok());
+    }
+
+    /// Each wrong setting, and the words its message must hold.
+    #[test]
+    fn refused() {
+        let cases: &[(&[&str], &[&str])] = &[
+            (&["--hydra-admin-url=hydra"], &["--hydra-admin-url", "HYDRA_ADMIN_URL", "http://"]),
+            (&["--hydra-admin-url="], &["--hydra-admin-url", "http://"]),
+            (&["--hydra-admin-url=http://"], &["--hydra-admin-url", "http://"]),
+            (&["--hydra-admin-url=hydra:4445"], &["--hydra-admin-url", "http://"]),
+            (&["--hydra-admin-url=unix:///run/hydra"], &["--hydra-admin-url", "https"]),
+            (&["--hydra-admin-url=http://u:pw@h"], &["--hydra-admin-url", "HYDRA_HEADERS_FILE"]),
+            (&["--hydra-admin-url=http://u@h"], &["--hydra-admin-url", "credentials"]),
+            (&["--hydra-admin-url=http://h/?a=b"], &["--hydra-admin-url", "query"]),
+            (&["--hydra-admin-url=http://h/#a"], &["--hydra-admin-url", "fragment"]),
+            (
+                &["--hydra-admin-url=https://h", "--hydra-client-cert-file=/c"],
+                &["HYDRA_CLIENT_CERT_FILE", "needs --hydra-client-key-file"],
+            ),
+            (
+                &["--hydra-admin-url=https://h", "--hydra-client-key-file=/k"],
+                &["HYDRA_CLIENT_KEY_FILE", "needs --hydra-client-cert-file"],
+            ),
+            (&[URL, "--hydra-ca-file=/ca"], &["--hydra-ca-file", "https"]),
+            (
+                &[URL, "--hydra-client-cert-file=/c", "--hydra-client-key-file=/k"],
+                &["--hydra-client-cert-file", "https"],
+            ),
+            (&[URL, "--hydra-forwarded-proto=ftp"], &["HYDRA_FORWARDED_PROTO", "ftp", "off"]),
+            (&[URL, "--hydra-request-timeout=0s"], &["HYDRA_REQUEST_TIMEOUT", "100ms", "5m"]),
+            (&[URL, "--resync-interval=999ms"], &["--resync-interval", "999ms", "1s", "1day"]),
+            (&[URL, "--resync-interval=25h"], &["--resync-interval", "1day 1h"]),
+            (&[URL, "--concurrency=0"], &["--concurrency", "CONCURRENCY", "from 1 to 1000"]),
+            (&[URL, "--concurrency=1001"], &["--concurrency", "1001"]),
+            (&[URL, "--namespaces=a,,b"], &["--namespaces", "WATCH_NAMESPACE", "\"\""]),
+            (&[URL, "--namespaces=a,B"], &["--namespaces", "\"B\""]),
+            (&[URL, "--namespaces=a,a"], &["--namespaces", "\"a\" twice"]),
+            (&[URL, "--log-level=loud"], &["--log-level", "LOG_LEVEL", "\"loud\""]),
+            (&[URL, "--log-level="], &["--log-level"]),
+            (&[URL, "--log-level=info,=debug"], &["--log-level", "\"=debug\""]),
+            (&[URL, "--log-level=info,kube="], &["--log-level", "\"kube=\""]),
+        ];
+        for (args, words) in cases {
+            let message = settings(args).expect_err(&format!("{args:?} is refused")).to_string();
+            for word in *words {
+                assert!(message.contains(word), "{args:?}: {word:?} is not in {message:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_message_repeats_credentials() {
+        for url in ["http://tok:hunter2@h", "http://tok:hunter2@h:port", "tok:hunter2@h", "tok@h"] {
+            let error = settings(&[&format!("--hydra-admin-url={url}")]).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2") && !shown.contains("tok"), "{shown}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn dns_labels_are_those_of_kubernetes(name in "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?") {
+            prop_assert!(is_dns_label(&name));
+            prop_assert!(!is_dns_label(&format!("-{name}")), "leading dash");
+            prop_assert!(!is_dns_label(&format!("{name}-")), "trailing dash");
+            prop_assert!(!is_dns_label(&format!("{name}.{name}")), "dot");
+            prop_assert!(!is_dns_label(&format!("{name}{}", "x".repeat(63))), "too long");
+        }
+    }
+}

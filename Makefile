@@ -1,0 +1,54 @@
+# The commands of this project. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CRDS := crds/hydra.ory.sh.yaml
+
+.PHONY: help
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Show an OAuth2Client become a working client, on real servers (KEEP=1 keeps them up)
+	@tests/servers/build etcd kubernetes kubectl hydra2 >/dev/null
+	@cargo build --locked --example demo --bins
+	@cargo run --locked --quiet --example demo -- $(if $(KEEP),--keep)
+
+.PHONY: test
+test: ## Run all tests, on real servers, which are built once
+	@tests/run
+
+# What needs a tool that not everybody has is left out visibly.
+.PHONY: lint
+lint: ## Check format, lints, documentation, licences and scripts
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
+	@if command -v cargo-deny >/dev/null; then \
+	  echo 'cargo deny check bans licenses sources'; \
+	  cargo deny --locked check bans licenses sources; \
+	else \
+	  echo 'NOT CHECKED: bans, licences and sources of dependencies (cargo-deny is not installed)'; \
+	fi
+	@if command -v shellcheck >/dev/null; then \
+	  echo 'shellcheck (all scripts)'; \
+	  git grep --name-only -z -E '^#!/(usr/bin/env bash|bin/(ba)?sh)$$' | xargs -0 shellcheck; \
+	else \
+	  echo 'NOT CHECKED: shell scripts (shellcheck is not installed)'; \
+	fi
+
+.PHONY: crds
+crds: ## Write the custom resource definitions from the Rust types to crds/
+	@crds=$$(cargo run --locked --quiet -- crds); printf '%s\n' "$$crds" > $(CRDS)
+
+.PHONY: check-crds
+check-crds: # Fails when crds/ is not what the Rust types say.
+	@cargo run --locked --quiet -- crds | diff -u $(CRDS) - || \
+	  { echo '$(CRDS) is out of date: run `make crds` and commit the result' >&2; exit 1; }
+
+.PHONY: clean
+clean: ## Remove all that was built, also the servers for tests
+	cargo clean
+	tests/servers/build --clean

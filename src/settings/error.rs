@@ -1,0 +1,80 @@
+//! What can be wrong with a setting.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL, HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, LOG_LEVEL,
+    NAMESPACES, Setting,
+};
+
+/// A setting that cannot be used. The message names it and says what to write; it never repeats a value that may hold
+/// a password.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SettingsError {
+    /// The admin URL is not an absolute URL.
+    #[error("{HYDRA_ADMIN_URL} is not a URL ({0}): write it like http://hydra-admin:4445")]
+    AdminUrlSyntax(url::ParseError),
+    /// The admin URL is neither http nor https.
+    #[error(
+        "{HYDRA_ADMIN_URL} is neither an http nor an https URL: write it like http://hydra-admin:4445"
+    )]
+    AdminUrlScheme,
+    /// The admin URL carries a user or a password, which would end up in logs.
+    #[error(
+        "{HYDRA_ADMIN_URL} holds credentials: put an Authorization header into the file of {HYDRA_HEADERS_FILE}"
+    )]
+    AdminUrlCredentials,
+    /// The admin URL has a query or a fragment, which no request would carry.
+    #[error("{HYDRA_ADMIN_URL} has a query or a fragment: write the base URL alone")]
+    AdminUrlQuery,
+    /// One of certificate and key is missing.
+    #[error("{given} needs {missing} too: give both files or none")]
+    HalfIdentity {
+        /// The setting that is there.
+        given: Setting,
+        /// The one that is not.
+        missing: Setting,
+    },
+    /// A TLS setting that would have no effect.
+    #[error("{0} has no effect on an http URL: write https in {HYDRA_ADMIN_URL}, or leave it out")]
+    TlsWithoutHttps(Setting),
+    /// An unknown value of `X-Forwarded-Proto`.
+    #[error("{HYDRA_FORWARDED_PROTO} is {0:?}: write http, https or off")]
+    ForwardedProto(String),
+    /// A duration outside its bounds.
+    #[error(
+        "{setting} is {}: write a duration from {} to {}",
+        humantime::format_duration(*value),
+        humantime::format_duration(*range.start()),
+        humantime::format_duration(*range.end())
+    )]
+    Duration {
+        /// Which one.
+        setting: Setting,
+        /// What it is.
+        value: Duration,
+        /// What it may be.
+        range: RangeInclusive<Duration>,
+    },
+    /// A concurrency outside its bounds.
+    #[error(
+        "{CONCURRENCY} is {0}: write a number from {least} to {most}",
+        least = CONCURRENT.start(),
+        most = CONCURRENT.end()
+    )]
+    Concurrency(u16),
+    /// Not a name that a namespace can have.
+    #[error(
+        "{NAMESPACES} holds {0:?}, which cannot be the name of a namespace: \
+         write names such as team-a,team-b (lower-case letters, digits and dashes, at most 63)"
+    )]
+    Namespace(String),
+    /// The same namespace twice.
+    #[error("{NAMESPACES} holds {0:?} twice: write each namespace once")]
+    DuplicateNamespace(String),
+    /// A log filter that cannot be understood.
+    #[error(
+        "{LOG_LEVEL} holds {0:?}: write error, warn, info, debug, trace or off, or target=level"
+    )]
+    LogLevel(String),
+}

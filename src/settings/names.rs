@@ -1,0 +1,55 @@
+//! What the settings are called: messages name a setting by its flag and by its variable.
+
+use std::fmt;
+
+/// An argument of the command line and the environment variable that sets it, as messages name them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Setting {
+    /// The flag, with its dashes.
+    pub flag: &'static str,
+    /// The environment variable.
+    pub env: &'static str,
+}
+
+impl Setting {
+    const fn new(flag: &'static str, env: &'static str) -> Self {
+        Self { flag, env }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.flag, self.env)
+    }
+}
+
+/// The base URL of the admin API.
+pub const HYDRA_ADMIN_URL: Setting = Setting::new("--hydra-admin-url", "HYDRA_ADMIN_URL");
+/// The certificate authorities of Hydra.
+pub const HYDRA_CA_FILE: Setting = Setting::new("--hydra-ca-file", "HYDRA_CA_FILE");
+/// The client certificate.
+pub const HYDRA_CLIENT_CERT_FILE: Setting =
+    Setting::new("--hydra-client-cert-file", "HYDRA_CLIENT_CERT_FILE");
+/// The key of the client certificate.
+pub const HYDRA_CLIENT_KEY_FILE: Setting =
+    Setting::new("--hydra-client-key-file", "HYDRA_CLIENT_KEY_FILE");
+/// The file of extra headers.
+pub const HYDRA_HEADERS_FILE: Setting = Setting::new("--hydra-headers-file", "HYDRA_HEADERS_FILE");
+/// The value of `X-Forwarded-Proto`.
+pub const HYDRA_FORWARDED_PROTO: Setting =
+    Setting::new("--hydra-forwarded-proto", "HYDRA_FORWARDED_PROTO");
+/// The time-out of a request to Hydra.
+pub const HYDRA_REQUEST_TIMEOUT: Setting =
+    Setting::new("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT");
+/// The kubeconfig file; kube itself reads the variable where the flag is missing.
+pub const KUBECONFIG: Setting = Setting::new("--kubeconfig", "KUBECONFIG");
+/// The namespaces to watch. The variable is the one that operators commonly read.
+pub const NAMESPACES: Setting = Setting::new("--namespaces", "WATCH_NAMESPACE");
+/// The interval of the sweep.
+pub const RESYNC_INTERVAL: Setting = Setting::new("--resync-interval", "RESYNC_INTERVAL");
+/// The bound of reconciles in progress.
+pub const CONCURRENCY: Setting = Setting::new("--concurrency", "CONCURRENCY");
+/// The address of probes and metrics.
+pub const ADMIN_LISTEN: Setting = Setting::new("--admin-listen", "ADMIN_LISTEN");
+/// The filter of the log.
+pub const LOG_LEVEL: Setting = Setting::new("--log-level", "LOG_LEVEL");
