@@ -107,9 +107,9 @@ impl Hydra {
     /// The ids of the clients of an owner, sorted.
     pub async fn client_ids_of(&self, owner: &str) -> Vec<String> {
         let clients = self.list_all_clients().await;
-        let owned = clients.iter().filter(|client| client["owner"] == owner);
+        let matching = clients.iter().filter(|client| client["owner"] == owner);
         let mut ids: Vec<_> =
-            owned.map(|client| client["client_id"].as_str().unwrap().to_owned()).collect();
+            matching.map(|client| client["client_id"].as_str().unwrap().to_owned()).collect();
         ids.sort();
         ids
     }
