@@ -1,0 +1,92 @@
+//! The operator's ServiceAccount with exactly the rights of `deploy/rbac/`.
+
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1,
+};
+use kube::{Api, Client, api::PostParams};
+use serde_json::Value;
+
+use super::{
+    control_plane::{ControlPlane, unique},
+    crds,
+    folder::Folder,
+    kubeconfig::client,
+};
+
+/// Names in `deploy/rbac/` that the harness replaces, so that several operators can share a control plane.
+const NAME: &str = "hydra-operator";
+const NAMESPACE: &str = "hydra-operator-system";
+const WATCHED_NAMESPACE: &str = "watched-namespace";
+
+/// A ServiceAccount for one operator, and a kubeconfig that carries a token of it.
+#[derive(Debug)]
+pub struct ServiceAccount {
+    /// Its name.
+    pub name: String,
+    /// Its namespace, which has nothing else in it.
+    pub namespace: String,
+    kubeconfig: String,
+}
+
+/// Rights in all namespaces: `deploy/rbac/cluster.yaml`.
+pub async fn cluster_wide(cp: &ControlPlane) -> ServiceAccount {
+    install(cp, "deploy/rbac/cluster.yaml", &[WATCHED_NAMESPACE]).await
+}
+
+/// Rights in the given namespaces alone: `deploy/rbac/namespaced.yaml`, once for each.
+pub async fn namespaced<N: AsRef<str>>(cp: &ControlPlane, namespaces: &[N]) -> ServiceAccount {
+    let namespaces: Vec<_> = namespaces.iter().map(AsRef::as_ref).collect();
+    install(cp, "deploy/rbac/namespaced.yaml", &namespaces).await
+}
+
+async fn install(cp: &ControlPlane, manifest: &str, watched: &[&str]) -> ServiceAccount {
+    let client = cp.client().await;
+    let (name, namespace) = (unique(NAME), unique(NAMESPACE));
+    for watched in watched {
+        for mut document in crds::read_manifest(manifest) {
+            let names = [(NAME, &*name), (NAMESPACE, &*namespace), (WATCHED_NAMESPACE, *watched)];
+            replace(&mut document, &names);
+            crds::apply(&client, document).await;
+        }
+    }
+    let token = token(&client, &name, &namespace).await;
+    ServiceAccount { name, namespace, kubeconfig: cp.kubeconfig_for_token(&token) }
+}
+
+/// Replaces strings that are equal to a name as a whole.
+fn replace(value: &mut Value, names: &[(&str, &str)]) {
+    match value {
+        Value::String(text) => {
+            if let Some((_, new)) = names.iter().find(|(old, _)| old == text) {
+                (*new).clone_into(text);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, names)),
+        Value::Object(members) => members.values_mut().for_each(|member| replace(member, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A token of the ServiceAccount by the `TokenRequest` API, as a kubelet would mount it.
+async fn token(client: &Client, name: &str, namespace: &str) -> String {
+    let api: Api<v1::ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec { expiration_seconds: Some(4 * 3600), ..Default::default() }),
+        ..Default::default()
+    };
+    let token = api.create_token_request(name, &PostParams::default(), &request).await.unwrap();
+    token.status.unwrap().token.unwrap()
+}
+
+impl ServiceAccount {
+    /// A client that may do what the operator may do.
+    pub async fn client(&self) -> Client {
+        client(&self.kubeconfig).await
+    }
+
+    /// Writes its kubeconfig into a folder and returns the path.
+    pub fn write_kubeconfig(&self, folder: &Folder) -> std::path::PathBuf {
+        folder.write("operator.kubeconfig", &self.kubeconfig)
+    }
+}
