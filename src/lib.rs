@@ -20,6 +20,7 @@ pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod hydra;
+pub mod instance;
 pub mod kubernetes;
 pub mod metrics;
 pub mod oauth2client;

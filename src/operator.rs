@@ -1,1 +1,333 @@
-//! To be written.
+//! The composition root: builds the clients, the context and the controllers, and joins them.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::{self, ObjectRef, Store},
+    },
+};
+use tokio::sync::Semaphore;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{AdminError, AdminServer, Gate, Readiness},
+    api::{self, OAuth2Client},
+    controller::Backoff,
+    hydra::{ConfigError, Hydra, HydraConfig, Outcome},
+    instance::Instance,
+    kubernetes::{ApiError, events::Events, referrers::Referrers, streams},
+    metrics::{Metrics, ResponseCode},
+    oauth2client::{self, CONTROLLER, Context, sweep},
+    settings::{self, HydraSettings, Setting, Settings},
+};
+
+/// Name of the one instance that there is.
+const INSTANCE: &str = "default";
+/// How long to wait before discovery is read again while the resources are not served.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A resource as the watch delivers it, which may be one that does not decode.
+type Watched = DeserializeGuard<OAuth2Client>;
+
+/// Why the operator could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The admin port failed.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A file that a setting names cannot be read.
+    #[error("{} names {path}, which cannot be read", setting.flag)]
+    File {
+        /// The setting.
+        setting: Setting,
+        /// The path it names.
+        path: String,
+        /// Why it cannot be read.
+        source: std::io::Error,
+    },
+    /// The settings of the connection to Hydra cannot be used.
+    #[error("the connection to Hydra cannot be set up")]
+    Hydra(#[from] ConfigError),
+    /// No usable configuration of the Kubernetes API.
+    #[error("{} names no usable kubeconfig", settings::KUBECONFIG.flag)]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// No configuration of the Kubernetes API was found.
+    #[error("found no way to the Kubernetes API: set {}, or run in a cluster", settings::KUBECONFIG.flag)]
+    InferConfig(#[from] kube::config::InferConfigError),
+    /// The client of the Kubernetes API cannot be built.
+    #[error("the connection to the Kubernetes API cannot be set up")]
+    Client(#[source] kube::Error),
+}
+
+/// Runs until `shutdown` is cancelled and the work in flight has drained.
+pub async fn run(
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let server = AdminServer::bind(settings.admin_listen).await?;
+    let instance = Arc::new(Instance::new(INSTANCE, hydra(&settings.hydra, &metrics)?));
+    let client = Client::try_from(kubernetes(&settings).await?).map_err(Error::Client)?;
+    let context = Arc::new(context(&settings, client, instance, metrics.clone()));
+
+    metrics.controller(CONTROLLER, settings.concurrency);
+    metrics.instance(INSTANCE);
+    let discovered =
+        readiness.gate(format!("the API {}/{} to be served", api::GROUP, api::VERSION));
+    let scopes: Vec<Scope> =
+        scopes(&settings).map(|namespace| Scope::new(namespace, &readiness)).collect();
+
+    let drained = CancellationToken::new();
+    let work = async {
+        tokio::select! {
+            () = until_served(&context.client, &discovered) => {}
+            () = shutdown.cancelled() => return,
+        }
+        work(&context, scopes, settings.concurrency, &shutdown).await;
+    };
+    let (result, ()) = tokio::join!(
+        server.serve(metrics, readiness, drained.clone()),
+        work.map(|()| drained.cancel()),
+    );
+    Ok(result?)
+}
+
+/// One watch of resources and one of Secrets: the whole cluster, or one namespace.
+struct Scope {
+    namespace: Option<String>,
+    filled: Gate,
+}
+
+impl Scope {
+    fn new(namespace: Option<String>, readiness: &Readiness) -> Self {
+        let place = namespace
+            .as_deref()
+            .map_or("all namespaces".to_owned(), |namespace| format!("namespace {namespace}"));
+        Self { namespace, filled: readiness.gate(format!("the OAuth2Clients of {place}")) }
+    }
+
+    fn api<K>(&self, client: &Client) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        }
+    }
+}
+
+fn scopes(settings: &Settings) -> impl Iterator<Item = Option<String>> {
+    let all = settings.namespaces.is_empty().then_some(None);
+    all.into_iter().chain(settings.namespaces.clone().into_iter().map(Some))
+}
+
+/// All controllers and the sweep, until the controllers have drained.
+async fn work(
+    context: &Arc<Context>,
+    scopes: Vec<Scope>,
+    concurrency: u16,
+    shutdown: &CancellationToken,
+) {
+    let mut stores = Vec::new();
+    let mut controllers = Vec::new();
+    for scope in scopes {
+        let (reader, writer) = reflector::store::<Watched>();
+        let (wake, woken) = mpsc::unbounded();
+        controllers.push(run_controller(
+            context.clone(),
+            scope,
+            (reader.clone(), writer),
+            woken,
+            concurrency,
+            shutdown.clone(),
+        ));
+        stores.push((reader, wake));
+    }
+    let sweep = sweep::run(
+        &context.instance,
+        context.resync_interval,
+        &context.metrics,
+        |listed, defaults| {
+            for (store, wake) in &stores {
+                wake_differing(store, wake, listed, defaults);
+            }
+        },
+    );
+    tokio::select! {
+        _ = join_all(controllers) => {}
+        () = sweep => {}
+    }
+}
+
+fn wake_differing(
+    store: &Store<Watched>,
+    wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
+    listed: &BTreeMap<String, crate::hydra::OAuth2Client>,
+    defaults: &crate::hydra::meaning::ServerDefaults,
+) {
+    for object in store.state() {
+        if let Ok(resource) = &object.0
+            && sweep::needs_pass(resource, listed, defaults)
+        {
+            // Fails only when the controller has ended.
+            let _ = wake.unbounded_send(ObjectRef::from_obj(&*object));
+        }
+    }
+}
+
+fn run_controller(
+    context: Arc<Context>,
+    scope: Scope,
+    (reader, writer): (Store<Watched>, reflector::store::Writer<Watched>),
+    woken: mpsc::UnboundedReceiver<ObjectRef<Watched>>,
+    concurrency: u16,
+    shutdown: CancellationToken,
+) -> impl Future<Output = ()> {
+    let resources = streams::resources(scope.api::<Watched>(&context.client), writer);
+    let secrets = streams::secrets(
+        scope.api::<PartialObjectMeta<k8s_openapi::api::core::v1::Secret>>(&context.client),
+        scope.namespace.clone(),
+    );
+    let affected = {
+        let context = context.clone();
+        secrets.flat_map(move |event| stream::iter(context.referrers.affected(&event)))
+    };
+    let affected =
+        affected.map(|(namespace, name)| ObjectRef::<Watched>::new(&name).within(&namespace));
+    let run = Controller::for_stream(resources, reader.clone())
+        .with_config(controller::Config::default().concurrency(concurrency))
+        .reconcile_on(affected)
+        .reconcile_on(woken)
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(oauth2client::reconcile, never_fails, context)
+        .for_each(|result| {
+            if let Err(error) = result {
+                log_queue_error(&error);
+            }
+            std::future::ready(())
+        });
+    async move {
+        let opens = async {
+            streams::filled(&reader).await;
+            scope.filled.open();
+        };
+        tokio::join!(run, opens);
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "kube-runtime's signature")]
+fn never_fails(_: Arc<Watched>, error: &Infallible, _: Arc<Context>) -> Action {
+    match *error {}
+}
+
+fn log_queue_error(error: &controller::Error<Infallible, kube::runtime::watcher::Error>) {
+    match error {
+        // A deleted resource whose Secret is collected after it: there is nothing left to do.
+        controller::Error::ObjectNotFound(object) => tracing::debug!(%object, "Already gone"),
+        controller::Error::QueueError(error) => {
+            tracing::warn!(%error, "Watching OAuth2Clients failed");
+        }
+        other => tracing::warn!(error = %other, "The controller failed"),
+    }
+}
+
+/// Waits until discovery names the resources. Needs no right on cluster-scoped objects.
+async fn until_served(client: &Client, served: &Gate) {
+    let group_version = format!("{}/{}", api::GROUP, api::VERSION);
+    let mut told = false;
+    loop {
+        let kinds = client.list_api_group_resources(&group_version).await;
+        match kinds {
+            Ok(list) if list.resources.iter().any(|kind| kind.name == "oauth2clients") => {
+                return served.open();
+            }
+            Err(error) if !ApiError::from(&error).is_absent() => {
+                tracing::warn!(error = %ApiError::from(error), "Discovery failed");
+            }
+            Ok(_) | Err(_) if !told => {
+                told = true;
+                tracing::warn!(%group_version, "The OAuth2Client resource is not served; apply crds/ first");
+            }
+            Ok(_) | Err(_) => {}
+        }
+        tokio::time::sleep(DISCOVERY_INTERVAL).await;
+    }
+}
+
+fn context(
+    settings: &Settings,
+    client: Client,
+    instance: Arc<Instance>,
+    metrics: Metrics,
+) -> Context {
+    let pod = std::env::var("HOSTNAME").ok();
+    Context {
+        events: Events::new(
+            client.clone(),
+            &format!("{}/{}", api::GROUP, CONTROLLER.as_str()),
+            pod,
+        ),
+        client,
+        instance,
+        metrics,
+        backoff: Backoff::default(),
+        referrers: Referrers::default(),
+        limit: Semaphore::new(settings.concurrency.into()),
+        resync_interval: settings.resync_interval,
+    }
+}
+
+async fn kubernetes(settings: &Settings) -> Result<Config, Error> {
+    let Some(path) = &settings.kubeconfig else { return Ok(Config::infer().await?) };
+    let kubeconfig = Kubeconfig::read_from(path)?;
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+}
+
+fn hydra(settings: &HydraSettings, metrics: &Metrics) -> Result<Hydra, Error> {
+    let read = |setting, path: &Option<PathBuf>| path.as_deref().map(|path| read(setting, path));
+    let certificate = read(settings::HYDRA_CLIENT_CERT_FILE, &settings.client_cert_file);
+    let key = read(settings::HYDRA_CLIENT_KEY_FILE, &settings.client_key_file);
+    let identity = certificate.into_iter().chain(key).collect::<Result<Vec<_>, _>>()?.concat();
+    let metrics = metrics.clone();
+    let config = HydraConfig {
+        ca_pem: read(settings::HYDRA_CA_FILE, &settings.ca_file).transpose()?,
+        client_certificate_pem: (!identity.is_empty()).then(|| identity.into()),
+        headers_file: settings.headers_file.clone(),
+        forwarded_proto: settings.forwarded_proto.clone(),
+        request_timeout: settings.request_timeout,
+        on_request: Some(Arc::new(move |operation, outcome, duration| {
+            let code = match outcome {
+                Outcome::Answered(status) => ResponseCode::Status(status.as_u16()),
+                Outcome::Failed => ResponseCode::NoResponse,
+            };
+            metrics.hydra_request(INSTANCE, operation.as_str(), code, duration);
+        })),
+        ..HydraConfig::new(settings.admin_url.clone())
+    };
+    Ok(Hydra::new(config)?)
+}
+
+fn read(setting: Setting, path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::File {
+        setting,
+        path: path.display().to_string(),
+        source,
+    })
+}

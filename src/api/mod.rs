@@ -1,1 +1,29 @@
-//! To be written.
+//! The custom resources of group `hydra.ory.sh`, and their definitions.
+//!
+//! The definitions are generated from the types. Doc comments of fields are the text of `kubectl explain`, so they speak to
+//! those who write manifests.
+
+pub mod condition;
+mod crd;
+pub mod oauth2client;
+
+pub use self::{
+    condition::{Condition, ConditionStatus, ConditionType},
+    crd::{crd_yaml, crds},
+    oauth2client::{OAuth2Client, OAuth2ClientSpec, OAuth2ClientStatus},
+};
+
+/// The API group of all kinds.
+pub const GROUP: &str = "hydra.ory.sh";
+/// The version of all kinds, served and stored.
+pub const VERSION: &str = "v1alpha1";
+/// The finalizer that holds a resource until its counterpart in Hydra is dealt with.
+pub const FINALIZER: &str = "finalizer.ory.hydra.sh";
+/// Annotation that suspends a resource, like `spec.suspend`: see [`OAuth2Client::is_suspended`].
+pub const SUSPEND_ANNOTATION: &str = "hydra.ory.sh/suspend";
+/// Annotation whose new value asks for a reconcile now; it is echoed in `status.lastHandledReconcileAt`.
+pub const RECONCILE_REQUESTED_ANNOTATION: &str = "hydra.ory.sh/reconcile-requested-at";
+/// Label on every object that the operator makes.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY_LABEL`].
+pub const MANAGED_BY: &str = "hydra-operator";

@@ -1,1 +1,8 @@
-//! To be written.
+//! What every controller shares: how failures are classed, how retries are spaced, how Kubernetes
+//! errors are read. Nothing here knows a resource kind.
+
+pub mod backoff;
+pub mod outcome;
+
+pub use backoff::Backoff;
+pub use outcome::{Class, Failure};

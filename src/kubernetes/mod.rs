@@ -1,1 +1,14 @@
-//! To be written.
+//! Kubernetes as the operator needs it: ownership, Secrets, watches, events and status patches.
+//! Nothing here knows Hydra.
+
+pub mod error;
+pub mod events;
+pub mod ownership;
+pub mod referrers;
+pub mod secrets;
+pub mod status;
+pub mod streams;
+
+pub use error::ApiError;
+pub use ownership::{Owner, SecretState, StoredCredentials};
+pub use secrets::{SecretKeys, SecretVersion, Secrets};

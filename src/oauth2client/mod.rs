@@ -1,1 +1,157 @@
-//! To be written.
+//! The reconcile of an `OAuth2Client`.
+//!
+//! ```text
+//! observe (IO) -> desired (pure) -> plan (pure) -> apply (IO) -> status (pure, then one patch)
+//! ```
+//!
+//! The desired state is worked out first, since it names the Secret to observe; nothing that is
+//! observed changes it.
+
+pub mod apply;
+pub mod cleanup;
+pub mod context;
+pub mod credentials;
+pub mod desired;
+pub mod error;
+pub mod notices;
+pub mod observe;
+pub mod plan;
+pub mod random;
+mod report;
+pub mod status;
+pub mod sweep;
+#[cfg(test)]
+mod testing;
+
+use std::{convert::Infallible, sync::Arc};
+
+use kube::{
+    Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        controller::Action,
+        finalizer::{self, Event, finalizer},
+    },
+};
+use tracing::Instrument;
+
+pub use context::Context;
+
+use self::{
+    desired::desired,
+    error::Failure,
+    observe::observe,
+    plan::plan,
+    status::{Outcome, Record},
+};
+use crate::{
+    api::{FINALIZER, OAuth2Client},
+    kubernetes::Owner,
+    metrics::Controller,
+};
+
+/// The controller in metrics, events and logs.
+pub const CONTROLLER: Controller = Controller::OAuth2Client;
+
+/// One pass over one resource. It never fails: what went wrong is in the status, and the action
+/// says when to look again.
+pub async fn reconcile(
+    object: Arc<DeserializeGuard<OAuth2Client>>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
+    // Closed only when the process ends, and then nobody waits for the answer.
+    let Ok(_permit) = context.limit.acquire().await else { return Ok(Action::await_change()) };
+    let span = tracing::info_span!(
+        "reconcile",
+        controller = CONTROLLER.as_str(),
+        namespace = object.namespace(),
+        name = object.name_any()
+    );
+    let timer = context.metrics.reconcile_started(CONTROLLER);
+    let (action, result) = async {
+        match &object.0 {
+            Ok(resource) => dispatch(Arc::new(resource.clone()), &context).await,
+            Err(invalid) => report::undecodable(invalid, &context).await,
+        }
+    }
+    .instrument(span)
+    .await;
+    timer.finish(result);
+    Ok(action)
+}
+
+/// Suspended resources are written nowhere but to their status, so they get no finalizer either.
+async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Reported {
+    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    context.referrers.refer(&key, (key.0.clone(), resource.spec.secret_name.clone()));
+    if resource.is_suspended() && resource.metadata.deletion_timestamp.is_none() {
+        return report::report(&resource, Outcome::Suspended, context).await;
+    }
+    let api = context.resources(&key.0);
+    let mut reported = report::unchanged();
+    let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
+        Event::Apply(resource) => {
+            let outcome = pass(&resource, context).await.unwrap_or_else(Outcome::Failed);
+            reported = report::report(&resource, outcome, context).await;
+            Ok(reported.0.clone())
+        }
+        Event::Cleanup(resource) => match revoke(&resource, context).await {
+            Ok(()) => Ok(Action::await_change()),
+            Err(failure) => {
+                let outcome = Outcome::Failed(failure.clone());
+                reported = report::report(&resource, outcome, context).await;
+                Err(failure)
+            }
+        },
+    })
+    .await;
+    match result {
+        Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
+            report::forget(&key, context);
+            reported
+        }
+        Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {
+            reported
+        }
+        Err(finalizer::Error::AddFinalizer(error) | finalizer::Error::RemoveFinalizer(error)) => {
+            report::finalizer_refused(&resource, &error, context).await
+        }
+        Err(finalizer::Error::UnnamedObject | finalizer::Error::InvalidFinalizer) => reported,
+    }
+}
+
+/// The whole way from the resource to Hydra and its Secret.
+async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let (secrets, instance) = (context.secrets(&namespace), &context.instance);
+    let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
+    let fresh = random::fresh()?;
+
+    let desired = desired(resource)?;
+    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
+    let plan = plan(&desired, &observed, &fresh)?;
+    let applied = apply::apply(plan, &desired, &owner, &api_version, &secrets, instance).await?;
+
+    let secret = (namespace, desired.secret_name);
+    context.referrers.handled(&secret, &applied.secret);
+    let hydra_version = instance.version().await;
+    Ok(Outcome::Applied { applied, hydra_version })
+}
+
+/// The way back: what deletion asks for.
+async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failure> {
+    let secrets = context.secrets(&resource.namespace().unwrap_or_default());
+    let (owner, record) = (owner(resource), Record::of(resource));
+    let notices = cleanup::cleanup(resource, &record, &owner, &secrets, &context.instance).await?;
+    context.events.publish(&resource.object_ref(&()), notices).await;
+    Ok(())
+}
+
+fn owner(resource: &OAuth2Client) -> Owner {
+    Owner {
+        group: OAuth2Client::group(&()).into_owned(),
+        kind: OAuth2Client::kind(&()).into_owned(),
+        name: resource.name_any(),
+        uid: resource.uid().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,90 @@
+//! The custom resource definitions, from the types and what the types cannot say.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
+use kube::CustomResourceExt;
+use serde_json::json;
+
+use super::OAuth2Client;
+
+const HEADER: &str = "# Generated from the types in src/api. Do not edit: run `make crds`.\n";
+
+/// The definitions of all kinds.
+#[must_use]
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![complete(OAuth2Client::crd())]
+}
+
+/// [`crds`] as a stream of YAML documents, as it is in `crds/`.
+pub fn crd_yaml() -> Result<String, serde_saphyr::ser::Error> {
+    let mut yaml = HEADER.to_owned();
+    for crd in crds() {
+        yaml.push_str("---\n");
+        yaml.push_str(&serde_saphyr::to_string(&crd)?);
+    }
+    Ok(yaml)
+}
+
+fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
+        conventional(root);
+        // Objects without it were accepted once and have to stay writable.
+        remove_required(root, "spec");
+        default_status(root);
+    }
+    crd
+}
+
+fn remove_required(schema: &mut JSONSchemaProps, member: &str) {
+    if let Some(required) = &mut schema.required {
+        required.retain(|name| name != member);
+        if required.is_empty() {
+            schema.required = None;
+        }
+    }
+}
+
+/// A new object says at once that nobody has looked at it, so that a tool that waits does not take it for ready.
+fn default_status(root: &mut JSONSchemaProps) {
+    let status = root.properties.as_mut().and_then(|properties| properties.get_mut("status"));
+    if let Some(status) = status {
+        status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+    }
+}
+
+/// Puts into the form of Kubernetes what schemars puts into that of Rust, here and below.
+fn conventional(schema: &mut JSONSchemaProps) {
+    schema.title = None;
+    // An `Option` is a member that may be missing. Only a free-form document may also be null.
+    if schema.x_kubernetes_preserve_unknown_fields != Some(true) {
+        schema.nullable = None;
+    }
+    if let Some(values) = &mut schema.enum_ {
+        values.retain(|JSON(value)| !value.is_null());
+    }
+    if schema.type_.as_deref() == Some("array") && schema.x_kubernetes_list_type.is_none() {
+        schema.x_kubernetes_list_type = Some("atomic".to_owned());
+    }
+    if let Some(description) = &mut schema.description {
+        *description = reflow(description);
+    }
+    below(schema).for_each(conventional);
+}
+
+/// The schemas of the members and items.
+fn below(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let members = schema.properties.iter_mut().flat_map(|properties| properties.values_mut());
+    let items = schema.items.iter_mut().filter_map(|items| match items {
+        JSONSchemaPropsOrArray::Schema(item) => Some(&mut **item),
+        JSONSchemaPropsOrArray::Schemas(_) => None,
+    });
+    members.chain(items)
+}
+
+/// Joins the lines of each paragraph: `kubectl explain` breaks them where the terminal ends.
+fn reflow(text: &str) -> String {
+    let paragraphs = text.split("\n\n");
+    paragraphs.map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
+}

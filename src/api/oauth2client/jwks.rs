@@ -1,0 +1,89 @@
+//! `spec.jwks`: public keys, written into the resource.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+const SIGNING: &str = "self.exists(key, has(key.use) && key.use == 'sig')";
+const TOLD_APART: &str = "size(self) == 1 || self.all(key, has(key.kid))";
+const PUBLIC: &str = "!has(self.d) && !has(self.p) && !has(self.q) && !has(self.dp) && !has(self.dq) && \
+     !has(self.qi) && !has(self.oth) && !has(self.k)";
+
+/// A JSON Web Key set (RFC 7517 section 5).
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
+pub struct JsonWebKeySetDocument {
+    /// The keys. Hydra checks signatures only with RSA and EC keys that say `use: sig`; it finds the key by the `kid` of the
+    /// signature, so each of several needs one.
+    #[serde(default)]
+    #[schemars(!default, with = "Vec<PublicKey>", length(min = 1, max = 20))]
+    #[x_kube(
+        validation = Rule::new(SIGNING)
+            .message("write use: sig into the keys that check signatures: Hydra ignores all others"),
+        validation = Rule::new(TOLD_APART)
+            .message("write a kid into each key: several keys are told apart by it")
+    )]
+    pub keys: Vec<JsonWebKey>,
+}
+
+/// A JSON Web Key (RFC 7517 section 4) with all its members, known or not.
+pub type JsonWebKey = Map<String, Value>;
+
+/// A public key of the client (RFC 7517 section 4). Members that are not listed here are kept.
+///
+/// It is the schema of [`JsonWebKey`], whose values stay as they are written.
+#[expect(dead_code, reason = "only its schema is used")]
+#[derive(Serialize, KubeSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[x_kube(validation = Rule::new(PUBLIC)
+    .message("write the public key only, without the private members d, p, q, dp, dq, qi, oth and k"))]
+struct PublicKey {
+    /// The family of the key: `RSA`, `EC` or `OKP`. Hydra checks signatures with RSA and EC keys.
+    #[schemars(extend("enum" = ["RSA", "EC", "OKP"]))]
+    kty: String,
+    /// What the key is for: `sig` for keys that check signatures, the only ones that Hydra uses.
+    #[schemars(length(max = 32))]
+    r#use: Option<String>,
+    /// The id of the key, which the header of a signature names. Required where there are several keys.
+    #[schemars(length(min = 1, max = 255))]
+    kid: Option<String>,
+    /// The algorithm that the key is for, such as `RS256` or `ES256`.
+    alg: Option<String>,
+    /// RSA: the modulus, base64url.
+    n: Option<String>,
+    /// RSA: the exponent, base64url, usually `AQAB`.
+    e: Option<String>,
+    /// EC and OKP: the curve, such as `P-256`.
+    crv: Option<String>,
+    /// EC and OKP: the x coordinate, base64url.
+    x: Option<String>,
+    /// EC: the y coordinate, base64url.
+    y: Option<String>,
+    /// Private, not allowed here.
+    d: Option<String>,
+    /// Private, not allowed here.
+    p: Option<String>,
+    /// Private, not allowed here.
+    q: Option<String>,
+    /// Private, not allowed here.
+    dp: Option<String>,
+    /// Private, not allowed here.
+    dq: Option<String>,
+    /// Private, not allowed here.
+    qi: Option<String>,
+    /// Private, not allowed here.
+    oth: Option<Vec<OtherPrime>>,
+    /// The secret of a symmetric key, not allowed here.
+    k: Option<String>,
+}
+
+/// A further prime of an RSA key.
+#[expect(dead_code, reason = "only its schema is used")]
+#[derive(Serialize, KubeSchema)]
+struct OtherPrime {
+    /// The prime.
+    r: Option<String>,
+    /// Its exponent.
+    d: Option<String>,
+    /// Its coefficient.
+    t: Option<String>,
+}

@@ -1,0 +1,75 @@
+//! `status` of an `OAuth2Client`.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use crate::api::Condition;
+
+/// What the operator found and did.
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuth2ClientStatus {
+    /// The metadata.generation that this status is about. -1: the operator has not seen the resource yet.
+    pub observed_generation: Option<i64>,
+
+    /// Ready: Hydra holds the client and the Secret its credentials. Reconciling: the operator is at work, or will try again
+    /// by itself. Stalled: nothing will change until a person changes something; the message says what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+
+    /// The id of the client in Hydra.
+    pub client_id: Option<String>,
+
+    /// The version of the Secret whose credentials Hydra was last given.
+    pub secret: Option<PushedSecret>,
+
+    /// What of the spec this Hydra does not keep. Unset: it keeps everything.
+    pub unsupported: Option<UnsupportedFields>,
+
+    /// The value of the annotation `hydra.ory.sh/reconcile-requested-at` that was last acted on.
+    pub last_handled_reconcile_at: Option<String>,
+
+    /// The last error, in the form that former consumers read. The conditions say more. Unset: there is none.
+    pub reconciliation_error: Option<ReconciliationError>,
+}
+
+/// A version of a Secret.
+///
+/// It is the one whose credentials Hydra was last given: while the Secret has this uid and resourceVersion, its credentials
+/// need not be read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PushedSecret {
+    /// Its name.
+    pub name: String,
+    /// Its metadata.uid.
+    pub uid: String,
+    /// Its metadata.resourceVersion.
+    pub resource_version: String,
+}
+
+/// Members of the client that the present version of Hydra accepts and does not keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnsupportedFields {
+    /// Their names in Hydra's API, such as `skip_consent`.
+    pub fields: Vec<String>,
+    /// The version of Hydra that this is true of. They are tried again when it changes.
+    pub hydra_version: String,
+}
+
+/// An error as a code and a sentence. Both are missing where there is none.
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconciliationError {
+    /// One of `CLIENT_REGISTRATION_FAILED`, `CLIENT_UPDATE_FAILED`, `SECRET_CREATION_FAILED`, `INVALID_SECRET` and
+    /// `INVALID_HYDRA_ADDRESS`.
+    pub status_code: Option<String>,
+    /// What happened.
+    pub description: Option<String>,
+}

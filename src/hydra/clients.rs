@@ -1,0 +1,272 @@
+//! The resource `clients`: `/clients` in 1.x, `/admin/clients` from 2.0.
+
+use std::collections::HashSet;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use super::Hydra;
+use super::connection::{Answer, Request};
+use super::error::{ErrorKind, HydraError};
+use super::generation::{Cursor, Generation};
+use super::id::ClientId;
+use super::oauth2_client::OAuth2Client;
+use super::request::Operation;
+use super::secret::ClientSecret;
+
+/// A client that was created.
+#[derive(Clone)]
+pub struct Created {
+    /// The client as Hydra stored it.
+    pub client: OAuth2Client,
+    /// The secret, chosen by the caller or else by Hydra, which shows it this one time. Hydra chooses
+    /// one for `private_key_jwt` too, and keeps the one that it chooses for `none` to itself.
+    pub secret: Option<ClientSecret>,
+}
+
+/// What a DELETE found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The client was there. 1.0 to 1.8 say so in any case.
+    Deleted,
+    /// There was no client of that id.
+    Absent,
+}
+
+/// The body of a POST or PUT. Without a secret, POST lets Hydra choose one and PUT keeps the old.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(flatten)]
+    client: OAuth2Client,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+}
+
+/// The credential in the reply to a POST.
+#[derive(Deserialize)]
+struct Credential {
+    client_secret: Option<String>,
+}
+
+/// A listing that has this many pages does not end.
+const MAX_PAGES: usize = 20_000;
+
+/// How often a listing starts again because its token has become too old.
+const MAX_RESTARTS: usize = 3;
+
+impl Hydra {
+    /// Reads one client (`GET /clients/{id}`). It has no secret.
+    pub async fn get_client(&self, id: &ClientId) -> Result<OAuth2Client, HydraError> {
+        let operation = Operation::GetClient;
+        self.on_client(operation, Method::GET, id, None, None).await?.decode(operation)
+    }
+
+    /// Creates a client (`POST /clients`), with the id that `client` names or else one of Hydra's
+    /// choice. An id that exists is a [`Conflict`](ErrorKind::Conflict).
+    ///
+    /// A lost reply leaves open whether the client was created; only with a chosen id can the caller
+    /// find out.
+    pub async fn create_client(
+        &self,
+        client: &OAuth2Client,
+        secret: Option<&ClientSecret>,
+    ) -> Result<Created, HydraError> {
+        let operation = Operation::CreateClient;
+        let id = client.client_id.as_deref().filter(|id| !id.is_empty());
+        let id = id.map(ClientId::parse).transpose();
+        let id = id.map_err(|invalid| HydraError::not_sent(operation, invalid))?;
+        let id = id.as_ref();
+        let json = &body(operation, client.clone(), secret)?;
+        let attempt = |generation: Generation| async move {
+            refuse_out_of_reach(operation, generation, id)?;
+            self.connection()
+                .call(Request {
+                    operation,
+                    generation: Some(generation),
+                    method: Method::POST,
+                    path: generation.clients(),
+                    query: Vec::new(),
+                    json: Some(json.clone()),
+                    secret,
+                })
+                .await
+        };
+        let answer = self.for_generation(attempt).await?;
+        let Credential { client_secret } = answer.decode(operation)?;
+        let secret = client_secret.filter(|secret| !secret.is_empty());
+        Ok(Created {
+            client: answer.decode(operation)?,
+            secret: secret.map(ClientSecret::from_hydra),
+        })
+    }
+
+    /// Replaces a client as a whole (`PUT /clients/{id}`): what `client` leaves out becomes Hydra's
+    /// default, which is why it is to be built by [`merged`](super::meaning::merged). Without a secret
+    /// the present one stays valid. The id in `client` does not count.
+    ///
+    /// The registration access token of the client, if it had one, becomes invalid.
+    pub async fn replace_client(
+        &self,
+        id: &ClientId,
+        client: &OAuth2Client,
+        secret: Option<&ClientSecret>,
+    ) -> Result<OAuth2Client, HydraError> {
+        let operation = Operation::ReplaceClient;
+        let client_id = Some(id.as_str().to_owned());
+        let json = body(operation, OAuth2Client { client_id, ..client.clone() }, secret)?;
+        self.on_client(operation, Method::PUT, id, Some(json), secret).await?.decode(operation)
+    }
+
+    /// Deletes a client and, with it, all its tokens (`DELETE /clients/{id}`).
+    pub async fn delete_client(&self, id: &ClientId) -> Result<Deletion, HydraError> {
+        match self.on_client(Operation::DeleteClient, Method::DELETE, id, None, None).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            Err(error) if error.kind() == ErrorKind::Absent => Ok(Deletion::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads all clients, or all of one owner, page by page (`GET /clients`).
+    ///
+    /// Each client appears once. Where pages are found by offset (1.x to 2.3), clients that are
+    /// created or deleted meanwhile can shift others out of the listing: that a client is missing
+    /// says nothing before [`get_client`](Self::get_client) says the same.
+    pub async fn list_clients(&self, owner: Option<&str>) -> Result<Vec<OAuth2Client>, HydraError> {
+        self.for_generation(|generation| self.list_all(generation, owner)).await
+    }
+
+    async fn list_all(
+        &self,
+        generation: Generation,
+        owner: Option<&str>,
+    ) -> Result<Vec<OAuth2Client>, HydraError> {
+        let mut listing = Listing::new(generation, owner);
+        while let Some(cursor) = listing.next_page()? {
+            let mut request = Request::get(Operation::ListClients, listing.generation.clients());
+            request.generation = Some(listing.generation);
+            request.query = listing.generation.page(&cursor, owner);
+            match self.connection().call(request).await {
+                Ok(answer) => {
+                    listing.take(&cursor, &answer)?;
+                    self.remember(listing.generation);
+                }
+                Err(error) if listing.may_restart(&cursor, &error) => listing.restart(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(listing.clients)
+    }
+
+    async fn on_client(
+        &self,
+        operation: Operation,
+        method: Method,
+        id: &ClientId,
+        json: Option<Vec<u8>>,
+        secret: Option<&ClientSecret>,
+    ) -> Result<Answer, HydraError> {
+        let (method, json) = (&method, &json);
+        self.for_generation(|generation| async move {
+            refuse_out_of_reach(operation, generation, Some(id))?;
+            self.connection()
+                .call(Request {
+                    operation,
+                    generation: Some(generation),
+                    method: method.clone(),
+                    path: generation.client(id),
+                    query: Vec::new(),
+                    json: json.clone(),
+                    secret,
+                })
+                .await
+        })
+        .await
+    }
+}
+
+/// The state of a listing between its pages.
+struct Listing<'a> {
+    generation: Generation,
+    owner: Option<&'a str>,
+    next: Option<Cursor>,
+    visited: HashSet<Cursor>,
+    restarts: usize,
+    ids: HashSet<String>,
+    clients: Vec<OAuth2Client>,
+}
+
+impl<'a> Listing<'a> {
+    fn new(generation: Generation, owner: Option<&'a str>) -> Self {
+        Self {
+            generation,
+            owner,
+            next: Some(Cursor::Start),
+            visited: HashSet::new(),
+            restarts: 0,
+            ids: HashSet::new(),
+            clients: Vec::new(),
+        }
+    }
+
+    /// The page to read next. A page that was read before, or too many of them, is an error: what was
+    /// read so far may not be all.
+    fn next_page(&mut self) -> Result<Option<Cursor>, HydraError> {
+        let Some(cursor) = self.next.take() else { return Ok(None) };
+        if self.visited.len() >= MAX_PAGES || !self.visited.insert(cursor.clone()) {
+            return Err(HydraError::endless(Operation::ListClients));
+        }
+        Ok(Some(cursor))
+    }
+
+    fn take(&mut self, cursor: &Cursor, answer: &Answer) -> Result<(), HydraError> {
+        let page: Vec<OAuth2Client> = answer.decode(Operation::ListClients)?;
+        self.generation = self.generation.refined(&answer.headers);
+        self.next = self.generation.next(cursor, page.len(), &answer.headers);
+        for client in page {
+            let of_owner =
+                self.owner.is_none_or(|owner| owner == client.owner.as_deref().unwrap_or_default());
+            let id = client.client_id.clone().unwrap_or_default();
+            if of_owner && self.ids.insert(id) {
+                self.clients.push(client);
+            }
+        }
+        Ok(())
+    }
+
+    fn may_restart(&self, cursor: &Cursor, error: &HydraError) -> bool {
+        self.restarts < MAX_RESTARTS && self.generation.token_expired(cursor, error.status())
+    }
+
+    /// What was read so far stays: it is read again, and nothing appears twice.
+    fn restart(&mut self) {
+        self.restarts += 1;
+        self.visited.clear();
+        self.next = Some(Cursor::Start);
+    }
+}
+
+fn body(
+    operation: Operation,
+    client: OAuth2Client,
+    secret: Option<&ClientSecret>,
+) -> Result<Vec<u8>, HydraError> {
+    let body =
+        Body { client: client.into_writable(), client_secret: secret.map(ClientSecret::expose) };
+    serde_json::to_vec(&body)
+        .map_err(|_| HydraError::not_sent(operation, "the client cannot be written as JSON"))
+}
+
+/// A client that is created with such an id could never be read or deleted again.
+fn refuse_out_of_reach(
+    operation: Operation,
+    generation: Generation,
+    id: Option<&ClientId>,
+) -> Result<(), HydraError> {
+    match id {
+        Some(id) if !generation.addresses(id) => Err(HydraError::not_sent(
+            operation,
+            "this version of Hydra cannot address a client whose id holds `/` or `%`",
+        )),
+        _ => Ok(()),
+    }
+}

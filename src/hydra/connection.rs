@@ -1,0 +1,240 @@
+//! HTTP to one Hydra: addresses, headers, bounds and the reading of answers.
+
+use std::error::Error;
+use std::time::Instant;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Response, StatusCode};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::config::{ConfigError, HydraConfig};
+use super::error::{HydraError, Refusal};
+use super::generation::Generation;
+use super::headers::{self, HeadersFile};
+use super::request::{Operation, Outcome, RequestHook};
+use super::secret::ClientSecret;
+
+const MIB: usize = 1024 * 1024;
+
+/// One request, complete but for the address of Hydra.
+pub(super) struct Request<'a> {
+    pub(super) operation: Operation,
+    /// For which generation the request is made, if for one.
+    pub(super) generation: Option<Generation>,
+    pub(super) method: Method,
+    /// Below the base path, encoded, with a slash at its start.
+    pub(super) path: String,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) json: Option<Vec<u8>>,
+    /// A secret in the body, which must not come back in an error text.
+    pub(super) secret: Option<&'a ClientSecret>,
+}
+
+impl Request<'_> {
+    pub(super) fn get(operation: Operation, path: impl Into<String>) -> Self {
+        Self {
+            operation,
+            generation: None,
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            json: None,
+            secret: None,
+        }
+    }
+
+    /// How much of an answer is read at most.
+    fn limit(&self) -> usize {
+        if self.operation == Operation::ListClients { 16 * MIB } else { MIB }
+    }
+}
+
+/// A complete answer.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body of a success.
+    pub(super) fn decode<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: Operation,
+    ) -> Result<T, HydraError> {
+        // The words of the decoder could quote the body.
+        serde_json::from_slice(&self.body).map_err(|_| HydraError::foreign(operation, self.status))
+    }
+}
+
+/// The way to one Hydra.
+pub(super) struct Connection {
+    http: Client,
+    base: Url,
+    headers: Option<HeadersFile>,
+    forwarded_proto: Option<HeaderValue>,
+    on_request: Option<RequestHook>,
+}
+
+impl Connection {
+    pub(super) fn new(config: HydraConfig) -> Result<Self, ConfigError> {
+        let base = config.base()?;
+        let forwarded_proto = config.forwarded_proto_value()?;
+        let http = http_client(&config, base.scheme() == "https")?;
+        let headers = config.headers_file.map(|path| {
+            HeadersFile::open(path.clone())
+                .map_err(|problem| ConfigError::Headers { path, problem })
+        });
+        Ok(Self {
+            http,
+            base,
+            headers: headers.transpose()?,
+            forwarded_proto,
+            on_request: config.on_request,
+        })
+    }
+
+    /// Sends a request and reads the answer. An answer that reports no success is an error.
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<Answer, HydraError> {
+        let (operation, generation) = (request.operation, request.generation);
+        let secret = request.secret;
+        let headers = self.headers();
+        let answer = self.send(request, headers.clone()).await?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        let secrets = headers::secrets(&headers).chain(secret.map(ClientSecret::expose));
+        Err(HydraError::refused(&Refusal {
+            operation,
+            generation,
+            status: answer.status,
+            headers: &answer.headers,
+            body: &answer.body,
+            secrets: secrets.collect(),
+        }))
+    }
+
+    /// Sends a request and reads the answer, whatever its status is.
+    async fn send(&self, request: Request<'_>, headers: HeaderMap) -> Result<Answer, HydraError> {
+        let (operation, limit) = (request.operation, request.limit());
+        let started = Instant::now();
+        let result = match self.prepare(request, headers).send().await {
+            Ok(response) => read(response, limit).await,
+            Err(error) => Err(cause(&error)),
+        };
+        if let Some(on_request) = &self.on_request {
+            let outcome = match &result {
+                Ok(answer) => Outcome::Answered(answer.status),
+                Err(_) => Outcome::Failed,
+            };
+            on_request(operation, outcome, started.elapsed());
+        }
+        result.map_err(|cause| HydraError::unreachable(operation, &cause))
+    }
+
+    fn prepare(&self, request: Request<'_>, headers: HeaderMap) -> reqwest::RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), request.path));
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let builder = self.http.request(request.method, url).headers(headers);
+        match request.json {
+            Some(json) => builder.header(CONTENT_TYPE, "application/json").body(json),
+            None => builder,
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = self.headers.as_ref().map(HeadersFile::current).unwrap_or_default();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(value) = &self.forwarded_proto {
+            headers.insert(HeaderName::from_static("x-forwarded-proto"), value.clone());
+        }
+        headers
+    }
+}
+
+fn http_client(config: &HydraConfig, tls: bool) -> Result<Client, ConfigError> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        return Err(ConfigError::CryptoProvider);
+    }
+    let builder = Client::builder()
+        .user_agent(concat!("hydra-operator/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .timeout(config.request_timeout)
+        .connect_timeout(config.connect_timeout.min(config.request_timeout));
+    let builder = trust(builder, config, tls)?;
+    let builder = match &config.client_certificate_pem {
+        Some(pem) => builder.identity(
+            Identity::from_pem(pem.expose_secret()).map_err(|_| ConfigError::ClientCertificate)?,
+        ),
+        None => builder,
+    };
+    builder.build().map_err(|error| ConfigError::HttpClient(cause(&error)))
+}
+
+/// Sets whom to trust. Without TLS nobody: the system's certificates are then not looked for, which
+/// would fail in an image that has none.
+fn trust(
+    builder: ClientBuilder,
+    config: &HydraConfig,
+    tls: bool,
+) -> Result<ClientBuilder, ConfigError> {
+    match &config.ca_pem {
+        Some(pem) => match Certificate::from_pem_bundle(pem) {
+            Ok(authorities) if !authorities.is_empty() => Ok(builder.tls_certs_only(authorities)),
+            _ => Err(ConfigError::CertificateAuthorities),
+        },
+        None if tls => Ok(builder),
+        None => Ok(builder.tls_certs_only([])),
+    }
+}
+
+/// Reads an answer of at most `limit` bytes. A report of failure counts as complete when its body
+/// does not end well: its status says enough.
+async fn read(mut response: Response, limit: usize) -> Result<Answer, String> {
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    let body = match read_body(response, limit).await {
+        Err(cause) if status.is_success() => return Err(cause),
+        body => body.unwrap_or_default(),
+    };
+    Ok(Answer { status, headers, body })
+}
+
+async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(format!("the answer is larger than {} MiB", limit / MIB));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Why a request failed, without its address.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() && error.is_connect() {
+        return "no connection within the time allowed".to_owned();
+    }
+    if error.is_timeout() {
+        return "no complete answer within the time allowed".to_owned();
+    }
+    let mut root: &dyn Error = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    // Without a source the error's own text would name the address.
+    let root = if error.source().is_some() { format!(": {root}") } else { String::new() };
+    if error.is_connect() {
+        format!("no connection{root}")
+    } else if error.is_body() || error.is_decode() {
+        format!("the answer broke off{root}")
+    } else {
+        format!("the request failed{root}")
+    }
+}

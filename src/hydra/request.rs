@@ -1,0 +1,88 @@
+//! What is observable of a request: which operation it served and how it ended.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+/// The operations of the admin API that the operator uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// GET of one client.
+    GetClient,
+    /// POST of a client.
+    CreateClient,
+    /// PUT of a client.
+    ReplaceClient,
+    /// DELETE of a client.
+    DeleteClient,
+    /// GET of one page of clients.
+    ListClients,
+    /// GET of the version.
+    Version,
+    /// GET of the readiness.
+    Ready,
+    /// The requests that find out the generation.
+    Discover,
+}
+
+impl Operation {
+    /// The value of a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GetClient => "get_client",
+            Self::CreateClient => "create_client",
+            Self::ReplaceClient => "replace_client",
+            Self::DeleteClient => "delete_client",
+            Self::ListClients => "list_clients",
+            Self::Version => "version",
+            Self::Ready => "ready",
+            Self::Discover => "discover",
+        }
+    }
+
+    pub(super) fn addresses_one_client(self) -> bool {
+        matches!(self, Self::GetClient | Self::ReplaceClient | Self::DeleteClient)
+    }
+}
+
+/// The operation in words.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GetClient => "get client",
+            Self::CreateClient => "create client",
+            Self::ReplaceClient => "replace client",
+            Self::DeleteClient => "delete client",
+            Self::ListClients => "list clients",
+            Self::Version => "get version",
+            Self::Ready => "get readiness",
+            Self::Discover => "find the admin API",
+        })
+    }
+}
+
+/// How one request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// With a complete answer of this status.
+    Answered(StatusCode),
+    /// Without a complete answer.
+    Failed,
+}
+
+impl Outcome {
+    /// The value of a metric label: the status code, or `error`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Answered(status) => status.as_str(),
+            Self::Failed => "error",
+        }
+    }
+}
+
+/// Called after every request, with the time from sending it to the end of the answer.
+pub type RequestHook = Arc<dyn Fn(Operation, Outcome, Duration) + Send + Sync>;

@@ -1,0 +1,90 @@
+//! One Hydra: its admin API and what was learned about it. Everything that belongs to one Hydra is
+//! reached through its instance, although there is one so far.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::hydra::{Hydra, meaning::ServerDefaults};
+
+/// The version of a Hydra that does not tell it.
+const UNKNOWN_VERSION: &str = "unknown";
+
+/// One Hydra.
+pub struct Instance {
+    name: String,
+    hydra: Hydra,
+    facts: Mutex<Facts>,
+    trouble: Notify,
+}
+
+#[derive(Default)]
+struct Facts {
+    version: Option<String>,
+    defaults: ServerDefaults,
+}
+
+impl Instance {
+    /// The Hydra behind `hydra`, known as `name` in metrics.
+    #[must_use]
+    pub fn new(name: impl Into<String>, hydra: Hydra) -> Self {
+        Self { name: name.into(), hydra, facts: Mutex::default(), trouble: Notify::new() }
+    }
+
+    /// Name of the instance, as in metrics.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The admin API.
+    #[must_use]
+    pub fn hydra(&self) -> &Hydra {
+        &self.hydra
+    }
+
+    /// The version that Hydra says it has (`GET /version`), asked once; "unknown" when it says
+    /// none.
+    pub async fn version(&self) -> String {
+        if let Some(version) = self.facts().version.clone() {
+            return version;
+        }
+        self.refresh().await
+    }
+
+    /// Asks for the version again: Hydra may have been upgraded.
+    pub async fn refresh(&self) -> String {
+        let version = self.hydra.version().await.unwrap_or_else(|_| UNKNOWN_VERSION.to_owned());
+        self.facts().version = Some(version.clone());
+        version
+    }
+
+    /// What Hydra puts in place of an empty value, as far as it was seen.
+    #[must_use]
+    pub fn defaults(&self) -> ServerDefaults {
+        self.facts().defaults.clone()
+    }
+
+    /// Adds what a reply showed, and returns all that is known now.
+    pub fn learn(&self, seen: &ServerDefaults) -> ServerDefaults {
+        let mut facts = self.facts();
+        let ServerDefaults { scope, subject_type } = seen.clone();
+        facts.defaults.scope = scope.or(facts.defaults.scope.take());
+        facts.defaults.subject_type = subject_type.or(facts.defaults.subject_type.take());
+        facts.defaults.clone()
+    }
+
+    /// A pass found Hydra unreachable: whoever waits in [`Self::troubled`] should look.
+    pub fn report_trouble(&self) {
+        self.trouble.notify_one();
+    }
+
+    /// Completes when a pass has found Hydra unreachable.
+    pub async fn troubled(&self) {
+        self.trouble.notified().await;
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,227 @@
+//! Which resources refer to which Secret, and the version of that Secret they have dealt with.
+//!
+//! The Secrets of the cluster are watched as metadata and not stored: of the many that pass by,
+//! the few that a resource refers to wake that resource, the others leave no trace in memory.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::SecretVersion;
+
+/// Namespace and name of a Secret.
+pub type SecretRef = (String, String);
+
+/// What a watch of Secrets reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretEvent {
+    /// A list begins; what it does not name by its end is gone. A watch that was interrupted lists
+    /// again and reports no deletion that it missed.
+    ListBegins {
+        /// The namespace that the list is limited to, if it is.
+        namespace: Option<String>,
+    },
+    /// A Secret exists, in this version.
+    Seen {
+        /// Namespace and name.
+        secret: SecretRef,
+        /// Its version.
+        version: SecretVersion,
+    },
+    /// A Secret was deleted.
+    Gone {
+        /// Namespace and name.
+        secret: SecretRef,
+    },
+    /// The list that began is complete.
+    ListEnds {
+        /// The namespace that the list is limited to, if it is.
+        namespace: Option<String>,
+    },
+}
+
+/// Resources by the Secret they refer to. `R` identifies a resource.
+pub struct Referrers<R> {
+    inner: Mutex<Inner<R>>,
+}
+
+struct Inner<R> {
+    by_secret: HashMap<SecretRef, Entry<R>>,
+    by_resource: HashMap<R, SecretRef>,
+}
+
+struct Entry<R> {
+    resources: BTreeSet<R>,
+    /// The version that a pass last read or wrote; an event with it is an echo.
+    handled: Option<SecretVersion>,
+    /// Whether the list under way has not named the Secret so far.
+    unlisted: bool,
+}
+
+impl<R> Default for Referrers<R> {
+    fn default() -> Self {
+        Self { inner: Mutex::new(Inner { by_secret: HashMap::new(), by_resource: HashMap::new() }) }
+    }
+}
+
+impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
+    /// `resource` refers to `secret`, and to no other.
+    pub fn refer(&self, resource: &R, secret: SecretRef) {
+        let mut inner = self.lock();
+        if inner.by_resource.get(resource) == Some(&secret) {
+            return;
+        }
+        inner.forget(resource);
+        inner.by_resource.insert(resource.clone(), secret.clone());
+        let entry = inner.by_secret.entry(secret).or_insert_with(|| Entry {
+            resources: BTreeSet::new(),
+            handled: None,
+            unlisted: false,
+        });
+        entry.resources.insert(resource.clone());
+    }
+
+    /// `resource` is gone.
+    pub fn forget(&self, resource: &R) {
+        self.lock().forget(resource);
+    }
+
+    /// A pass has read or written this version of `secret`.
+    pub fn handled(&self, secret: &SecretRef, version: &SecretVersion) {
+        if let Some(entry) = self.lock().by_secret.get_mut(secret)
+            // Two resources that claim one Secret must each hear of every change.
+            && entry.resources.len() == 1
+        {
+            entry.handled = Some(version.clone());
+        }
+    }
+
+    /// The resources to wake because of `event`.
+    #[must_use]
+    pub fn affected(&self, event: &SecretEvent) -> Vec<R> {
+        let mut inner = self.lock();
+        match event {
+            SecretEvent::ListBegins { namespace } => {
+                inner.within(namespace.as_deref()).for_each(|entry| entry.unlisted = true);
+                Vec::new()
+            }
+            SecretEvent::Seen { secret, version } => {
+                let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
+                entry.unlisted = false;
+                if entry.handled.as_ref() == Some(version) { Vec::new() } else { entry.all() }
+            }
+            SecretEvent::Gone { secret } => {
+                inner.by_secret.get(secret).map(Entry::all).unwrap_or_default()
+            }
+            SecretEvent::ListEnds { namespace } => inner
+                .within(namespace.as_deref())
+                .filter(|entry| entry.unlisted && entry.handled.is_some())
+                .flat_map(|entry| entry.all())
+                .collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<R>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Clone> Entry<R> {
+    fn all(&self) -> Vec<R> {
+        self.resources.iter().cloned().collect()
+    }
+}
+
+impl<R> Inner<R> {
+    fn within<'a>(
+        &'a mut self,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a mut Entry<R>> {
+        self.by_secret
+            .iter_mut()
+            .filter(move |(secret, _)| namespace.is_none_or(|namespace| secret.0 == namespace))
+            .map(|(_, entry)| entry)
+    }
+}
+
+impl<R: Eq + Hash + Ord> Inner<R> {
+    fn forget(&mut self, resource: &R) {
+        let Some(secret) = self.by_resource.remove(resource) else { return };
+        if let Some(entry) = self.by_secret.get_mut(&secret) {
+            entry.resources.remove(resource);
+            if entry.resources.is_empty() {
+                self.by_secret.remove(&secret);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(name: &str) -> SecretRef {
+        ("shop".to_owned(), name.to_owned())
+    }
+
+    fn version(resource_version: &str) -> SecretVersion {
+        SecretVersion { uid: "u".into(), resource_version: resource_version.into() }
+    }
+
+    fn seen(name: &str, resource_version: &str) -> SecretEvent {
+        SecretEvent::Seen { secret: secret(name), version: version(resource_version) }
+    }
+
+    fn gone(name: &str) -> SecretEvent {
+        SecretEvent::Gone { secret: secret(name) }
+    }
+
+    #[test]
+    fn only_referrers_wake_and_only_for_what_they_have_not_seen() {
+        let referrers = Referrers::default();
+        referrers.refer(&"a", secret("s"));
+        assert_eq!(referrers.affected(&seen("s", "1")), ["a"]);
+        assert!(referrers.affected(&seen("other", "1")).is_empty());
+        referrers.handled(&secret("s"), &version("1"));
+        assert!(referrers.affected(&seen("s", "1")).is_empty());
+        assert_eq!(referrers.affected(&gone("s")), ["a"]);
+        assert_eq!(referrers.affected(&seen("s", "2")), ["a"]);
+    }
+
+    #[test]
+    fn a_deletion_that_the_watch_missed_shows_at_the_end_of_the_next_list() {
+        let referrers = Referrers::default();
+        for (resource, name) in [("a", "kept"), ("b", "lost"), ("c", "never-was")] {
+            referrers.refer(&resource, secret(name));
+        }
+        referrers.handled(&secret("kept"), &version("1"));
+        referrers.handled(&secret("lost"), &version("1"));
+        let of = |namespace: &str| Some(namespace.to_owned());
+        assert!(referrers.affected(&SecretEvent::ListBegins { namespace: None }).is_empty());
+        assert!(referrers.affected(&seen("kept", "1")).is_empty());
+        assert!(referrers.affected(&SecretEvent::ListEnds { namespace: of("other") }).is_empty());
+        assert_eq!(referrers.affected(&SecretEvent::ListEnds { namespace: of("shop") }), ["b"]);
+    }
+
+    #[test]
+    fn a_shared_secret_wakes_all_that_claim_it() {
+        let referrers = Referrers::default();
+        referrers.refer(&"a", secret("s"));
+        referrers.refer(&"b", secret("s"));
+        referrers.handled(&secret("s"), &version("1"));
+        assert_eq!(referrers.affected(&seen("s", "1")), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_renamed_reference_leaves_the_old_secret() {
+        let referrers = Referrers::default();
+        referrers.refer(&"a", secret("old"));
+        referrers.refer(&"a", secret("new"));
+        assert!(referrers.affected(&gone("old")).is_empty());
+        assert_eq!(referrers.affected(&seen("new", "1")), ["a"]);
+        referrers.forget(&"a");
+        assert!(referrers.affected(&seen("new", "1")).is_empty());
+    }
+}

@@ -1,0 +1,183 @@
+//! Reading and writing the Secrets that hold credentials.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use super::{ApiError, Owner, SecretState, ownership::classify};
+
+/// Field manager of the credentials in a Secret: one manager for the one place that writes them.
+const FIELD_MANAGER: &str = "hydra-operator/credentials";
+
+/// Names of the two data keys of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretKeys {
+    /// Key of the client id.
+    pub id: String,
+    /// Key of the client secret.
+    pub secret: String,
+}
+
+/// Which version of which Secret: changes with every write to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretVersion {
+    /// `metadata.uid`
+    pub uid: String,
+    /// `metadata.resourceVersion`
+    pub resource_version: String,
+}
+
+impl SecretVersion {
+    /// The version that `metadata` names.
+    #[must_use]
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// The data of a Secret: client id, and client secret where the client has one.
+#[derive(Clone, Copy)]
+pub struct SecretData<'a> {
+    /// Value of the client id key.
+    pub id: &'a str,
+    /// Value of the client secret key; absent for clients without a secret.
+    pub secret: Option<&'a str>,
+}
+
+/// The Secrets of one namespace.
+#[derive(Clone)]
+pub struct Secrets {
+    api: Api<Secret>,
+    keys: SecretKeys,
+    labels: BTreeMap<String, String>,
+}
+
+impl Secrets {
+    /// The Secrets of `namespace`; new ones get `labels`.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        keys: SecretKeys,
+        labels: BTreeMap<String, String>,
+    ) -> Self {
+        Self { api: Api::namespaced(client, namespace), keys, labels }
+    }
+
+    /// Reads the Secret `name` and decides whose it is. `needs_secret`: see [`classify`].
+    pub async fn observe(
+        &self,
+        name: &str,
+        owner: &Owner,
+        needs_secret: bool,
+    ) -> Result<SecretState, ApiError> {
+        let secret = self.api.get_opt(name).await?;
+        Ok(classify(secret.as_ref(), owner, &self.keys, &self.labels, needs_secret))
+    }
+
+    /// Creates the Secret `name` with `data`, owned by `owner`.
+    ///
+    /// A POST and not an apply: an apply would take over a Secret that somebody else made in
+    /// between. Fails with a conflict when the Secret exists.
+    pub async fn create(
+        &self,
+        name: &str,
+        owner: &Owner,
+        api_version: &str,
+        data: &SecretData<'_>,
+    ) -> Result<SecretVersion, ApiError> {
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                labels: Some(self.labels.clone()),
+                owner_references: Some(vec![reference(owner, api_version)]),
+                ..ObjectMeta::default()
+            },
+            type_: Some("Opaque".to_owned()),
+            data: Some(self.encode(data)),
+            ..Secret::default()
+        };
+        let params =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let created = self.api.create(&params, &secret).await?;
+        Ok(SecretVersion::of(&created.metadata))
+    }
+
+    /// Writes `data` into the Secret `name`, provided that it is still the version that was read.
+    ///
+    /// Server-side apply of the two keys alone, forced: whoever edited them meant the operator to
+    /// see it, and the operator has decided. Other keys are left as they are. Fails with a conflict
+    /// when the Secret changed or was replaced meanwhile.
+    pub async fn apply(
+        &self,
+        name: &str,
+        read: &SecretVersion,
+        data: &SecretData<'_>,
+    ) -> Result<SecretVersion, ApiError> {
+        let patch = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "uid": read.uid,
+                "resourceVersion": read.resource_version,
+            },
+            "data": self.encode(data),
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let applied = self.api.patch(name, &params, &Patch::Apply(&patch)).await?;
+        Ok(SecretVersion::of(&applied.metadata))
+    }
+
+    /// Removes the owner reference of `owner_uid` from the Secret `name`, so that it outlives its
+    /// owner. Fails with a conflict when the Secret changed or was replaced meanwhile.
+    pub async fn release(
+        &self,
+        name: &str,
+        read: &SecretVersion,
+        owner_uid: &str,
+    ) -> Result<(), ApiError> {
+        let patch = json!({
+            "metadata": {
+                "uid": read.uid,
+                "resourceVersion": read.resource_version,
+                "ownerReferences": [{"uid": owner_uid, "$patch": "delete"}],
+            },
+        });
+        self.api.patch_metadata(name, &PatchParams::default(), &Patch::Strategic(&patch)).await?;
+        Ok(())
+    }
+
+    fn encode(&self, data: &SecretData<'_>) -> BTreeMap<String, ByteString> {
+        let id = (self.keys.id.clone(), ByteString(data.id.as_bytes().to_vec()));
+        let secret = data
+            .secret
+            .map(|secret| (self.keys.secret.clone(), ByteString(secret.as_bytes().to_vec())));
+        std::iter::once(id).chain(secret).collect()
+    }
+}
+
+/// Without `controller` and `blockOwnerDeletion`: the Secret is collected with its owner and
+/// delays nothing, and no right on the finalizers of the owner is needed.
+fn reference(owner: &Owner, api_version: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: api_version.to_owned(),
+        kind: owner.kind.clone(),
+        name: owner.name.clone(),
+        uid: owner.uid.clone(),
+        controller: None,
+        block_owner_deletion: None,
+    }
+}

@@ -1,0 +1,109 @@
+//! The watches: resources through a store and a predicate, Secrets as metadata without a store.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fmt::Debug,
+    hash::{Hash, Hasher},
+};
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Resource,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt, predicates,
+        reflector::Store,
+        reflector::store::Writer,
+        utils::{Predicate, PredicateConfig},
+        watcher::{self, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    SecretVersion,
+    referrers::{SecretEvent, SecretRef},
+};
+
+/// Seconds after which a watch is renewed: below the idle limit of common load balancers (240 s).
+const WATCH_TIMEOUT: u32 = 230;
+
+/// All changes of the resources of `api` that a reconcile can be about: spec, labels, annotations,
+/// finalizers and deletion, not status. Feeds `writer`'s store on the way.
+pub fn resources<K>(
+    api: Api<K>,
+    writer: Writer<K>,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let relevant = predicates::generation
+        .combine(predicates::labels)
+        .combine(predicates::annotations)
+        .combine(predicates::finalizers)
+        .combine(being_deleted);
+    watcher(api, config())
+        .default_backoff()
+        // Half of the metadata, and nobody reads it here.
+        .modify(|object| object.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(relevant, PredicateConfig::default())
+}
+
+/// All changes of the Secrets of `api`, as metadata: values never arrive in this process.
+/// `scope` is the namespace that `api` is limited to, if it is.
+pub fn secrets(
+    api: Api<PartialObjectMeta<Secret>>,
+    scope: Option<String>,
+) -> impl Stream<Item = SecretEvent> + Send + 'static {
+    watcher(api, config())
+        .default_backoff()
+        .inspect_err(|error| tracing::warn!(%error, "Watching Secrets failed"))
+        .filter_map(move |event| {
+            std::future::ready(match event {
+                Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {
+                    let version = SecretVersion::of(&secret.metadata);
+                    Some(SecretEvent::Seen { secret: name_of(&secret), version })
+                }
+                Ok(watcher::Event::Delete(secret)) => {
+                    Some(SecretEvent::Gone { secret: name_of(&secret) })
+                }
+                Ok(watcher::Event::Init) => {
+                    Some(SecretEvent::ListBegins { namespace: scope.clone() })
+                }
+                Ok(watcher::Event::InitDone) => {
+                    Some(SecretEvent::ListEnds { namespace: scope.clone() })
+                }
+                Err(_) => None,
+            })
+        })
+}
+
+/// Waits until `store` holds what the API server had when the watch began.
+pub async fn filled<K>(store: &Store<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    // The writer lives as long as the watch; if it is dropped the process is on its way out.
+    let _ = store.wait_until_ready().await;
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_TIMEOUT)
+}
+
+fn name_of(secret: &PartialObjectMeta<Secret>) -> SecretRef {
+    let metadata = &secret.metadata;
+    (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+}
+
+/// The mark of deletion as a property of its own: that it moves the generation too is a detail
+/// of the API server.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a predicate")]
+fn being_deleted<K: Resource>(object: &K) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    object.meta().deletion_timestamp.is_some().hash(&mut hasher);
+    Some(hasher.finish())
+}

@@ -1,0 +1,123 @@
+//! What deletion does: revokes the client, or lets go of it. An invalid spec does not matter here.
+
+use super::{
+    desired::{needs_secret, owner_mark},
+    error::{self, Failure},
+    status::Record,
+};
+use crate::{
+    api::{OAuth2Client, oauth2client::DeletionPolicy},
+    hydra::{ClientId, Deletion, ErrorKind},
+    instance::Instance,
+    kubernetes::{Owner, SecretState, Secrets, events::Notice},
+};
+
+/// Carries out the deletion policy of `resource` and says what was done. Once it succeeds the
+/// finalizer can go.
+pub async fn cleanup(
+    resource: &OAuth2Client,
+    record: &Record,
+    owner: &Owner,
+    secrets: &Secrets,
+    instance: &Instance,
+) -> Result<Vec<Notice>, Failure> {
+    let name = &resource.spec.secret_name;
+    let secret = secrets
+        .observe(name, owner, needs_secret(&resource.spec))
+        .await
+        .map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
+    match resource.spec.deletion_policy {
+        None | Some(DeletionPolicy::Delete) => {}
+        // A policy that this version does not know is no permission to delete.
+        Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)) => {
+            return orphan(name, &secret, owner, secrets).await;
+        }
+    }
+    revoke(resource, record, &secret, instance).await.map_err(|failure| Failure {
+        message: format!(
+            "{}; the resource stays until the client is revoked, or until \
+             spec.deletionPolicy is set to orphan, which leaves the client in Hydra",
+            failure.message
+        ),
+        ..failure
+    })
+}
+
+/// The client stays and its credentials with it: the Secret must not be collected with its owner.
+async fn orphan(
+    name: &str,
+    secret: &SecretState,
+    owner: &Owner,
+    secrets: &Secrets,
+) -> Result<Vec<Notice>, Failure> {
+    let SecretState::Ours(stored) = secret else {
+        return Ok(vec![note("ClientOrphaned", "Left the client in Hydra".to_owned())]);
+    };
+    secrets
+        .release(name, &stored.version, &owner.uid)
+        .await
+        .map_err(|error| error::secret_write(name, &error))?;
+    let text = format!("Left the client in Hydra, and Secret {name} with its credentials");
+    Ok(vec![note("ClientOrphaned", text)])
+}
+
+async fn revoke(
+    resource: &OAuth2Client,
+    record: &Record,
+    secret: &SecretState,
+    instance: &Instance,
+) -> Result<Vec<Notice>, Failure> {
+    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+    let mark = owner_mark(namespace, resource.metadata.name.as_deref().unwrap_or_default());
+    let ids = match held_id(record, secret) {
+        Some(id) => vec![id],
+        None => owned_ids(&mark, instance).await?,
+    };
+    let mut notices = Vec::new();
+    for id in &ids {
+        if is_owned(id, &mark, instance).await? && delete(id, instance).await? {
+            notices.push(note("ClientDeleted", format!("Deleted client {id} from Hydra")));
+        }
+    }
+    Ok(notices)
+}
+
+/// The id in status is that of the client which was held; without one the Secret names it.
+fn held_id(record: &Record, secret: &SecretState) -> Option<ClientId> {
+    let stored = match secret {
+        SecretState::Ours(stored) | SecretState::Users(stored) => stored.id.as_deref(),
+        SecretState::Absent | SecretState::Foreign(_) => None,
+    };
+    record.client_id.clone().or_else(|| ClientId::parse(stored?).ok())
+}
+
+async fn owned_ids(mark: &str, instance: &Instance) -> Result<Vec<ClientId>, Failure> {
+    let owned =
+        instance.hydra().list_clients(Some(mark)).await.map_err(|error| {
+            error::hydra(&format!("list the clients of {mark} in Hydra"), &error)
+        })?;
+    Ok(owned
+        .iter()
+        .filter_map(|client| ClientId::parse(client.client_id.as_deref()?).ok())
+        .collect())
+}
+
+/// A client that is gone, or belongs to somebody else, is none of ours to delete.
+async fn is_owned(id: &ClientId, mark: &str, instance: &Instance) -> Result<bool, Failure> {
+    match instance.hydra().get_client(id).await {
+        Ok(client) => Ok(client.owner.as_deref() == Some(mark)),
+        Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Invalid) => Ok(false),
+        Err(error) => Err(error::hydra(&format!("read client {id} from Hydra"), &error)),
+    }
+}
+
+async fn delete(id: &ClientId, instance: &Instance) -> Result<bool, Failure> {
+    match instance.hydra().delete_client(id).await {
+        Ok(deletion) => Ok(deletion == Deletion::Deleted),
+        Err(error) => Err(error::hydra(&format!("delete client {id} from Hydra"), &error)),
+    }
+}
+
+fn note(reason: &'static str, text: String) -> Notice {
+    Notice::normal(reason, super::notices::DELETE, text)
+}

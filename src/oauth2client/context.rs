@@ -1,0 +1,58 @@
+//! What the passes over `OAuth2Client`s share.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use kube::{Api, Client};
+use tokio::sync::Semaphore;
+
+use crate::{
+    api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
+    controller::Backoff,
+    instance::Instance,
+    kubernetes::{SecretKeys, Secrets, events::Events, referrers::Referrers},
+    metrics::Metrics,
+};
+
+/// Key of the client id in the Secret.
+pub const CLIENT_ID_KEY: &str = "CLIENT_ID";
+/// Key of the client secret in the Secret.
+pub const CLIENT_SECRET_KEY: &str = "CLIENT_SECRET";
+
+/// Namespace and name of a resource.
+pub type ResourceKey = (String, String);
+
+/// What the passes over all `OAuth2Client`s share.
+pub struct Context {
+    /// Client of the Kubernetes API.
+    pub client: Client,
+    /// The Hydra that holds the clients.
+    pub instance: Arc<Instance>,
+    /// Publishes events.
+    pub events: Events,
+    /// Counts what is done.
+    pub metrics: Metrics,
+    /// Failures in a row, by resource.
+    pub backoff: Backoff<ResourceKey>,
+    /// Which resource refers to which Secret.
+    pub referrers: Referrers<ResourceKey>,
+    /// Bounds the passes under way, over all namespaces.
+    pub limit: Semaphore,
+    /// How often everything is compared with Hydra.
+    pub resync_interval: Duration,
+}
+
+impl Context {
+    /// The resources of `namespace`.
+    #[must_use]
+    pub fn resources(&self, namespace: &str) -> Api<OAuth2Client> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The Secrets of `namespace`.
+    #[must_use]
+    pub fn secrets(&self, namespace: &str) -> Secrets {
+        let keys = SecretKeys { id: CLIENT_ID_KEY.into(), secret: CLIENT_SECRET_KEY.into() };
+        let labels = BTreeMap::from([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned())]);
+        Secrets::new(self.client.clone(), namespace, keys, labels)
+    }
+}

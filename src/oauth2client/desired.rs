@@ -1,0 +1,273 @@
+//! What the resource asks for: pure, from the resource alone.
+
+use serde_json::{Map, Value, json};
+
+use super::error::{Failure, Reason};
+use crate::{
+    api::{
+        OAuth2Client, OAuth2ClientSpec,
+        oauth2client::{TokenEndpointAuthMethod, TokenLifespans},
+    },
+    hydra::{self, ClientId},
+};
+
+/// The desired state of one client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The client as it shall be in Hydra, without its id. Members that are `None` are not
+    /// managed: what Hydra holds there survives.
+    pub client: hydra::OAuth2Client,
+    /// The id that the spec asks for.
+    pub client_id: Option<ClientId>,
+    /// Name of the Secret in the namespace of the resource.
+    pub secret_name: String,
+    /// Whether the client authenticates with a client secret (RFC 6749 2.3.1).
+    pub needs_secret: bool,
+}
+
+/// The owner mark of a resource on its client in Hydra, in hydra-maester's order: name first.
+#[must_use]
+pub fn owner_mark(namespace: &str, name: &str) -> String {
+    format!("{name}/{namespace}")
+}
+
+/// Whether the spec asks for a client that authenticates with a client secret.
+#[must_use]
+pub fn needs_secret(spec: &OAuth2ClientSpec) -> bool {
+    use TokenEndpointAuthMethod::{None as Public, PrivateKeyJwt};
+    !matches!(spec.token_endpoint_auth_method, Some(Public | PrivateKeyJwt))
+}
+
+/// The desired state that `resource` declares, or why there is none.
+pub fn desired(resource: &OAuth2Client) -> Result<Desired, Failure> {
+    let spec = &resource.spec;
+    let client_id = set(spec.client_id.as_deref())
+        .map(ClientId::parse)
+        .transpose()
+        .map_err(|error| invalid(format!("spec.clientId cannot be used: {error}")))?;
+    check(spec)?;
+    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+    let name = resource.metadata.name.as_deref().unwrap_or_default();
+    Ok(Desired {
+        client: client(spec, owner_mark(namespace, name)),
+        client_id,
+        secret_name: spec.secret_name.clone(),
+        needs_secret: needs_secret(spec),
+    })
+}
+
+fn check(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
+    if spec.secret_name.is_empty() || spec.grant_types.is_empty() {
+        return Err(invalid("spec.secretName and spec.grantTypes are required; set both"));
+    }
+    let admin_url = spec.hydra_admin.as_ref().and_then(|admin| set(admin.url.as_deref()));
+    if admin_url.is_some() {
+        return Err(Failure::terminal(
+            Reason::HydraAdminNotAllowed,
+            "spec.hydraAdmin.url is set, but this operator serves the one Hydra that its \
+             administrator configured; remove spec.hydraAdmin",
+        ));
+    }
+    let has_jwks_uri = set(spec.jwks_uri.as_deref()).is_some();
+    if spec.jwks.is_some() && has_jwks_uri {
+        return Err(invalid("spec.jwks and spec.jwksUri exclude each other; keep one of them"));
+    }
+    let signs = spec.token_endpoint_auth_method == Some(TokenEndpointAuthMethod::PrivateKeyJwt);
+    if signs && spec.jwks.is_none() && !has_jwks_uri {
+        return Err(invalid(
+            "tokenEndpointAuthMethod private_key_jwt needs the client's public keys: set \
+             spec.jwks or spec.jwksUri",
+        ));
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::terminal(Reason::InvalidSpec, message)
+}
+
+/// hydra-maester's fields are always managed: unset means Hydra's default, which its write model
+/// spells as an empty value. Fields that it lacks are managed only where they are set.
+fn client(spec: &OAuth2ClientSpec, owner: String) -> hydra::OAuth2Client {
+    let text = |value: &Option<String>| Some(value.clone().unwrap_or_default());
+    let list = |value: &Option<Vec<String>>| Some(value.clone().unwrap_or_default());
+    let client = hydra::OAuth2Client {
+        owner: Some(owner),
+        client_name: text(&spec.client_name),
+        grant_types: Some(spec.grant_types.clone()),
+        response_types: list(&spec.response_types),
+        redirect_uris: list(&spec.redirect_uris),
+        request_uris: list(&spec.request_uris),
+        post_logout_redirect_uris: list(&spec.post_logout_redirect_uris),
+        allowed_cors_origins: list(&spec.allowed_cors_origins),
+        audience: list(&spec.audience),
+        contacts: list(&spec.contacts),
+        scope: Some(scope(spec)),
+        skip_consent: Some(spec.skip_consent),
+        skip_logout_consent: Some(spec.skip_logout_consent),
+        token_endpoint_auth_method: Some(auth_method(spec)),
+        token_endpoint_auth_signing_alg: text(&spec.token_endpoint_auth_signing_alg),
+        request_object_signing_alg: text(&spec.request_object_signing_alg),
+        userinfo_signed_response_alg: text(&spec.userinfo_signed_response_alg),
+        subject_type: text(&spec.subject_type),
+        sector_identifier_uri: text(&spec.sector_identifier_uri),
+        access_token_strategy: text(&spec.access_token_strategy),
+        metadata: Some(spec.metadata.clone().unwrap_or_else(|| Value::Object(Map::new()))),
+        jwks_uri: text(&spec.jwks_uri),
+        logo_uri: text(&spec.logo_uri),
+        client_uri: text(&spec.client_uri),
+        policy_uri: text(&spec.policy_uri),
+        tos_uri: text(&spec.tos_uri),
+        frontchannel_logout_uri: text(&spec.front_channel_logout_uri),
+        frontchannel_logout_session_required: Some(spec.front_channel_logout_session_required),
+        backchannel_logout_uri: text(&spec.back_channel_logout_uri),
+        backchannel_logout_session_required: Some(spec.back_channel_logout_session_required),
+        jwks: jwks(spec),
+        ..hydra::OAuth2Client::default()
+    };
+    with_lifespans(client, spec.token_lifespans.clone().unwrap_or_default())
+}
+
+fn auth_method(spec: &OAuth2ClientSpec) -> String {
+    let method = spec.token_endpoint_auth_method.as_ref();
+    method.map_or_else(String::new, |method| method.as_str().to_owned())
+}
+
+/// Keys that were put into Hydra by other means stay while the spec says nothing about keys; where
+/// it names an address for them they go, because Hydra refuses both.
+fn jwks(spec: &OAuth2ClientSpec) -> Option<Value> {
+    let by_address = || set(spec.jwks_uri.as_deref()).map(|_| Value::Object(Map::new()));
+    spec.jwks.as_ref().map(|jwks| json!({ "keys": jwks.keys })).or_else(by_address)
+}
+
+/// `scopeArray` joined by spaces, then `scope` (hydra-maester's rule).
+fn scope(spec: &OAuth2ClientSpec) -> String {
+    let items = spec.scope_array.iter().flatten().map(String::as_str);
+    items.chain(spec.scope.as_deref()).collect::<Vec<_>>().join(" ").trim().to_owned()
+}
+
+fn with_lifespans(client: hydra::OAuth2Client, lifespans: TokenLifespans) -> hydra::OAuth2Client {
+    let managed = |lifespan: Option<String>| Some(lifespan.unwrap_or_default());
+    // Without `..`: a lifespan that is added to the resource must find its way to Hydra.
+    let TokenLifespans {
+        authorization_code_grant_access_token_lifespan,
+        authorization_code_grant_id_token_lifespan,
+        authorization_code_grant_refresh_token_lifespan,
+        client_credentials_grant_access_token_lifespan,
+        implicit_grant_access_token_lifespan,
+        implicit_grant_id_token_lifespan,
+        jwt_bearer_grant_access_token_lifespan,
+        refresh_token_grant_access_token_lifespan,
+        refresh_token_grant_id_token_lifespan,
+        refresh_token_grant_refresh_token_lifespan,
+        device_authorization_grant_access_token_lifespan,
+        device_authorization_grant_id_token_lifespan,
+        device_authorization_grant_refresh_token_lifespan,
+    } = lifespans;
+    hydra::OAuth2Client {
+        authorization_code_grant_access_token_lifespan: managed(
+            authorization_code_grant_access_token_lifespan,
+        ),
+        authorization_code_grant_id_token_lifespan: managed(
+            authorization_code_grant_id_token_lifespan,
+        ),
+        authorization_code_grant_refresh_token_lifespan: managed(
+            authorization_code_grant_refresh_token_lifespan,
+        ),
+        client_credentials_grant_access_token_lifespan: managed(
+            client_credentials_grant_access_token_lifespan,
+        ),
+        implicit_grant_access_token_lifespan: managed(implicit_grant_access_token_lifespan),
+        implicit_grant_id_token_lifespan: managed(implicit_grant_id_token_lifespan),
+        jwt_bearer_grant_access_token_lifespan: managed(jwt_bearer_grant_access_token_lifespan),
+        refresh_token_grant_access_token_lifespan: managed(
+            refresh_token_grant_access_token_lifespan,
+        ),
+        refresh_token_grant_id_token_lifespan: managed(refresh_token_grant_id_token_lifespan),
+        refresh_token_grant_refresh_token_lifespan: managed(
+            refresh_token_grant_refresh_token_lifespan,
+        ),
+        device_authorization_grant_access_token_lifespan,
+        device_authorization_grant_id_token_lifespan,
+        device_authorization_grant_refresh_token_lifespan,
+        ..client
+    }
+}
+
+/// `value`, unless it is empty: an empty string means unset.
+fn set(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::oauth2client::testing::resource;
+
+    fn reason_of(spec: &Value) -> &'static str {
+        desired(&resource(spec)).map_or_else(|failure| failure.reason.as_str(), |_| "fine")
+    }
+
+    fn spec(more: &Value) -> Value {
+        let mut spec = json!({ "grantTypes": ["client_credentials"], "secretName": "s" });
+        if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
+            spec.extend(more.clone());
+        }
+        spec
+    }
+
+    #[test]
+    fn contradictions_are_named_and_unset_spellings_are_none() {
+        let keys = json!({ "keys": [{ "kty": "RSA", "n": "AQAB", "e": "AQAB" }] });
+        let cases = [
+            (json!({}), "fine"),
+            (json!({ "hydraAdmin": {} }), "fine"),
+            (json!({ "hydraAdmin": { "url": "", "port": 0 } }), "fine"),
+            (json!({ "hydraAdmin": { "port": 4445, "endpoint": "/clients" } }), "fine"),
+            (json!({ "hydraAdmin": { "url": "http://elsewhere" } }), "HydraAdminNotAllowed"),
+            (json!({ "tokenEndpointAuthMethod": "private_key_jwt" }), "InvalidSpec"),
+            (json!({ "tokenEndpointAuthMethod": "private_key_jwt", "jwksUri": "" }), "InvalidSpec"),
+            (json!({ "tokenEndpointAuthMethod": "private_key_jwt", "jwks": keys }), "fine"),
+            (json!({ "jwks": keys, "jwksUri": "https://a.example" }), "InvalidSpec"),
+            (json!({ "jwks": keys, "jwksUri": "" }), "fine"),
+            (json!({ "clientId": ".." }), "InvalidSpec"),
+            (json!({ "clientId": "" }), "fine"),
+        ];
+        for (more, expected) in cases {
+            assert_eq!(reason_of(&spec(&more)), expected, "{more}");
+        }
+    }
+
+    #[test]
+    fn scopes_of_both_fields_count() {
+        let cases = [
+            (json!({}), ""),
+            (json!({ "scope": "a b" }), "a b"),
+            (json!({ "scopeArray": ["a", "b"] }), "a b"),
+            (json!({ "scopeArray": ["a", "b"], "scope": "c" }), "a b c"),
+            (json!({ "scopeArray": [], "scope": "" }), ""),
+        ];
+        for (more, expected) in cases {
+            let desired = desired(&resource(&spec(&more))).unwrap_or_else(|f| panic!("{f}"));
+            assert_eq!(desired.client.scope.as_deref(), Some(expected), "{more}");
+        }
+    }
+
+    #[test]
+    fn what_maester_manages_is_managed_and_nothing_else() {
+        let managed = |more: &Value| {
+            let desired = desired(&resource(&spec(more))).unwrap_or_else(|f| panic!("{f}"));
+            desired.client.managed()
+        };
+        let plain = managed(&json!({}));
+        for foreign in ["jwks", "device_authorization_grant_id_token_lifespan"] {
+            assert!(!plain.contains(&foreign), "{foreign}");
+        }
+        for ours in ["owner", "scope", "metadata", "jwks_uri", "implicit_grant_id_token_lifespan"] {
+            assert!(plain.contains(&ours), "{ours}");
+        }
+        assert!(managed(&json!({ "jwksUri": "https://shop.example/jwks" })).contains(&"jwks"));
+    }
+}

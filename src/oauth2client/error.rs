@@ -1,0 +1,135 @@
+//! The condition reasons of an `OAuth2Client`, and how errors become failures with a class.
+
+use crate::{
+    controller::{Class, Failure as GenericFailure},
+    hydra::{ErrorKind, HydraError},
+    kubernetes::{ApiError, events::truncated},
+};
+
+/// Why a pass over an `OAuth2Client` did not reach its goal.
+pub type Failure = GenericFailure<Reason>;
+
+/// Longest condition message, in bytes: Hydra's explanations are sentences, not documents.
+pub const LONGEST_MESSAGE: usize = 1024;
+
+/// Reasons of the conditions `Ready`, `Reconciling` and `Stalled`. Part of the API: people write
+/// alerts on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Hydra holds the client as declared, and the Secret holds its credentials.
+    Synced,
+    /// `spec.suspend` or the annotation `hydra.ory.sh/suspend` is set.
+    Suspended,
+    /// Hydra did not answer, or answered that it cannot serve now. Retried.
+    HydraUnreachable,
+    /// Hydra, or a proxy before it, refused the operator (HTTP 401 or 403). Retried.
+    HydraForbidden,
+    /// Hydra refused the client as declared (HTTP 400).
+    RejectedByHydra,
+    /// This version of Hydra does not keep some of the fields that are set.
+    UnsupportedByHydra,
+    /// A client with that id exists in Hydra and belongs to somebody else.
+    ClientIdTaken,
+    /// Several clients in Hydra carry the owner mark of this resource, and nothing says which one
+    /// is meant.
+    AmbiguousClients,
+    /// `spec.clientId`, or the id in the Secret, is not the id of the client that is held.
+    ClientIdChanged,
+    /// The Secret exists and is not the operator's to use or to change.
+    SecretNotOwned,
+    /// The Secret holds an id or a secret that cannot be used.
+    InvalidSecret,
+    /// The Secret could not be stored: quota, admission policy, or missing rights. Retried.
+    SecretRefused,
+    /// The spec contradicts itself.
+    InvalidSpec,
+    /// `spec.hydraAdmin.url` is set, and the administrator does not allow it.
+    HydraAdminNotAllowed,
+    /// The Kubernetes API failed. Retried.
+    KubernetesError,
+    /// The resource does not decode as an `OAuth2Client`.
+    Undecodable,
+}
+
+impl Reason {
+    /// The reason as it stands in conditions, events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::Suspended => "Suspended",
+            Self::HydraUnreachable => "HydraUnreachable",
+            Self::HydraForbidden => "HydraForbidden",
+            Self::RejectedByHydra => "RejectedByHydra",
+            Self::UnsupportedByHydra => "UnsupportedByHydra",
+            Self::ClientIdTaken => "ClientIdTaken",
+            Self::AmbiguousClients => "AmbiguousClients",
+            Self::ClientIdChanged => "ClientIdChanged",
+            Self::SecretNotOwned => "SecretNotOwned",
+            Self::InvalidSecret => "InvalidSecret",
+            Self::SecretRefused => "SecretRefused",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::HydraAdminNotAllowed => "HydraAdminNotAllowed",
+            Self::KubernetesError => "KubernetesError",
+            Self::Undecodable => "Undecodable",
+        }
+    }
+
+    /// `status.reconciliationError.statusCode`: the codes that users of hydra-maester alert on,
+    /// and the reason itself where it had none. `registered`: whether Hydra holds the client.
+    #[must_use]
+    pub const fn status_code(self, registered: bool) -> &'static str {
+        match self {
+            Self::SecretRefused => "SECRET_CREATION_FAILED",
+            Self::InvalidSecret
+            | Self::SecretNotOwned
+            | Self::ClientIdTaken
+            | Self::ClientIdChanged => "INVALID_SECRET",
+            Self::HydraAdminNotAllowed => "INVALID_HYDRA_ADDRESS",
+            _ if registered => "CLIENT_UPDATE_FAILED",
+            _ => "CLIENT_REGISTRATION_FAILED",
+        }
+    }
+}
+
+/// Classifies an error of Hydra's admin API. `doing` completes "could not …".
+#[must_use]
+pub fn hydra(doing: &str, error: &HydraError) -> Failure {
+    let (class, reason) = match error.kind() {
+        ErrorKind::Absent | ErrorKind::Conflict => (Class::Conflict, Reason::HydraUnreachable),
+        ErrorKind::Invalid => (Class::Terminal, Reason::RejectedByHydra),
+        ErrorKind::Transient | ErrorKind::Unreachable => {
+            (Class::Transient, Reason::HydraUnreachable)
+        }
+        ErrorKind::Forbidden => (Class::Transient, Reason::HydraForbidden),
+    };
+    Failure {
+        class,
+        reason,
+        message: truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE),
+        retry_after: error.retry_after(),
+    }
+}
+
+/// Classifies an error of the Kubernetes API. `doing` completes "could not …".
+#[must_use]
+pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
+    let message = truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE);
+    if error.is_conflict() || error.is_absent() {
+        Failure::conflict(Reason::KubernetesError, message)
+    } else {
+        Failure::transient(Reason::KubernetesError, message)
+    }
+}
+
+/// Classifies a refused write of the Secret: quotas and policies are told apart from an API that
+/// fails, because a person looks for them in another place.
+#[must_use]
+pub fn secret_write(name: &str, error: &ApiError) -> Failure {
+    let failure = kubernetes(&format!("store Secret {name}"), error);
+    if error.is_forbidden() || matches!(error.code, Some(400 | 422)) {
+        Failure { reason: Reason::SecretRefused, ..failure }
+    } else {
+        failure
+    }
+}

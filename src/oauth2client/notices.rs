@@ -1,0 +1,192 @@
+//! The events that follow from a pass: pure; one per transition, none for a pass that changes
+//! nothing.
+
+use super::{
+    apply::{Applied, ClientChange, SecretChange},
+    error::{Failure, Reason},
+    status::{Outcome, Record},
+};
+use crate::{
+    api::{ConditionType, OAuth2Client, OAuth2ClientStatus, condition},
+    controller::Class,
+    kubernetes::events::Notice,
+};
+
+/// What the operator does in all passes but those of deletion: `action` of their events.
+const RECONCILE: &str = "Reconcile";
+/// `action` of the events of deletion.
+pub const DELETE: &str = "Delete";
+
+/// The events about a pass over `resource` that ended with `outcome` and leads to `status`.
+#[must_use]
+pub fn notices(
+    resource: &OAuth2Client,
+    outcome: &Outcome,
+    status: &OAuth2ClientStatus,
+) -> Vec<Notice> {
+    let mut notices = match outcome {
+        Outcome::Applied { applied, .. } => changes(resource, applied),
+        Outcome::Suspended | Outcome::Failed(_) => Vec::new(),
+    };
+    notices.extend(transition(resource, outcome, status));
+    notices
+}
+
+/// Whether a pass corrected what had moved without the resource: drift.
+#[must_use]
+pub fn corrects_drift(resource: &OAuth2Client, applied: &Applied) -> bool {
+    Record::of(resource).settled && applied.client_change.is_some()
+}
+
+fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
+    let id = &applied.client_id;
+    let secret = applied.secret_change.map(|change| {
+        let name = &resource.spec.secret_name;
+        match change {
+            SecretChange::Created => {
+                let note = format!("Stored the credentials of client {id} in Secret {name}");
+                Notice::normal("SecretCreated", RECONCILE, note)
+            }
+            SecretChange::Completed => {
+                let note = format!("Put the credentials of client {id} back into Secret {name}");
+                Notice::normal("SecretUpdated", RECONCILE, note)
+            }
+        }
+    });
+    let drift = corrects_drift(resource, applied);
+    let client = applied.client_change.as_ref().map(|change| match change {
+        ClientChange::Created if drift => {
+            let note = format!("Client {id} was gone from Hydra; created it again");
+            Notice::warning("DriftCorrected", RECONCILE, note)
+        }
+        ClientChange::Created => {
+            Notice::normal("ClientCreated", RECONCILE, format!("Created client {id} in Hydra"))
+        }
+        ClientChange::Replaced { differing, secret } => {
+            let what = written(differing, *secret);
+            if drift && !differing.is_empty() {
+                let note = format!("Client {id} had changed in Hydra; put back {what}");
+                Notice::warning("DriftCorrected", RECONCILE, note)
+            } else {
+                let note = format!("Updated client {id} in Hydra: {what}");
+                Notice::normal("ClientUpdated", RECONCILE, note)
+            }
+        }
+    });
+    secret.into_iter().chain(client).collect()
+}
+
+fn written(differing: &[&str], secret: bool) -> String {
+    let secret = secret.then_some("the client secret");
+    differing.iter().copied().chain(secret).collect::<Vec<_>>().join(", ")
+}
+
+/// A failure is told when its reason is new, and once more when it is over.
+fn transition(
+    resource: &OAuth2Client,
+    outcome: &Outcome,
+    status: &OAuth2ClientStatus,
+) -> Option<Notice> {
+    let shown = |status: &OAuth2ClientStatus, kind| {
+        let condition = condition::get(&status.conditions, kind)?;
+        Some((condition.status, condition.reason.clone()))
+    };
+    // `Stalled` carries the reason of every outcome; `Ready` keeps its own while suspended.
+    let stalled = |status| shown(status, ConditionType::Stalled);
+    let former = resource.status.as_ref().and_then(stalled);
+    let reason = stalled(status).and_then(|(_, reason)| reason)?;
+    if former.as_ref().and_then(|(_, reason)| reason.as_ref()) == Some(&reason) {
+        return None;
+    }
+    let message = condition::get(&status.conditions, ConditionType::Stalled)
+        .and_then(|stalled| stalled.message.clone())
+        .unwrap_or_default();
+    let action = if resource.metadata.deletion_timestamp.is_some() { DELETE } else { RECONCILE };
+    match outcome {
+        Outcome::Failed(Failure { class: Class::Unobserved | Class::Conflict, .. }) => None,
+        Outcome::Failed(failure) => Some(Notice::warning(failure.reason.as_str(), action, message)),
+        Outcome::Suspended => Some(Notice::normal(Reason::Suspended.as_str(), action, message)),
+        Outcome::Applied { applied, .. } if !applied.unsupported.is_empty() => {
+            Some(Notice::warning(Reason::UnsupportedByHydra.as_str(), action, message))
+        }
+        // The first success has the events of its changes.
+        Outcome::Applied { .. } => {
+            former.map(|_| Notice::normal(Reason::Synced.as_str(), action, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        hydra::ClientId,
+        oauth2client::{
+            status::status,
+            testing::{resource, version},
+        },
+    };
+
+    fn fixture() -> OAuth2Client {
+        resource(&json!({ "grantTypes": ["client_credentials"], "secretName": "s" }))
+    }
+
+    fn applied(client_change: Option<ClientChange>) -> Outcome {
+        Outcome::Applied {
+            applied: Applied {
+                client_id: ClientId::parse("id-1").unwrap(),
+                secret: version("1"),
+                secret_change: None,
+                client_change,
+                unsupported: Vec::new(),
+            },
+            hydra_version: String::new(),
+        }
+    }
+
+    /// The reasons of the events of a pass, and the resource after it.
+    fn pass(resource: &OAuth2Client, outcome: &Outcome) -> (Vec<&'static str>, OAuth2Client) {
+        let status = status(resource, outcome, Timestamp::UNIX_EPOCH);
+        let reasons = notices(resource, outcome, &status).iter().map(|n| n.reason).collect();
+        (reasons, OAuth2Client { status: Some(status), ..resource.clone() })
+    }
+
+    fn replaced(differing: &[&'static str], secret: bool) -> Outcome {
+        applied(Some(ClientChange::Replaced { differing: differing.to_vec(), secret }))
+    }
+
+    #[test]
+    fn changes_are_told_and_drift_is_told_apart() {
+        let (reasons, converged) = pass(&fixture(), &applied(Some(ClientChange::Created)));
+        assert_eq!(reasons, ["ClientCreated"]);
+        assert!(pass(&converged, &applied(None)).0.is_empty());
+        assert_eq!(pass(&converged, &replaced(&["scope"], false)).0, ["DriftCorrected"]);
+        assert_eq!(pass(&converged, &applied(Some(ClientChange::Created))).0, ["DriftCorrected"]);
+        assert_eq!(pass(&converged, &replaced(&[], true)).0, ["ClientUpdated"]);
+        let mut edited = converged;
+        edited.metadata.generation = Some(3);
+        assert_eq!(pass(&edited, &replaced(&["scope"], false)).0, ["ClientUpdated"]);
+    }
+
+    #[test]
+    fn a_failure_is_told_once_per_reason() {
+        let failed = |reason| Outcome::Failed(Failure::transient(reason, "because"));
+        let (reasons, away) = pass(&fixture(), &failed(Reason::HydraUnreachable));
+        assert_eq!(reasons, ["HydraUnreachable"]);
+        let (reasons, away) = pass(&away, &failed(Reason::HydraUnreachable));
+        assert!(reasons.is_empty());
+        let (reasons, away) = pass(&away, &failed(Reason::HydraForbidden));
+        assert_eq!(reasons, ["HydraForbidden"]);
+        let (reasons, back) = pass(&away, &applied(None));
+        assert_eq!(reasons, ["Synced"]);
+        assert!(pass(&back, &applied(None)).0.is_empty());
+        let unobserved = Failure {
+            class: Class::Unobserved,
+            ..Failure::transient(Reason::HydraUnreachable, "")
+        };
+        assert!(pass(&fixture(), &Outcome::Failed(unobserved)).0.is_empty());
+    }
+}

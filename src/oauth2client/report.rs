@@ -1,0 +1,179 @@
+//! Tells the outcome of a pass: status, events, metrics, log, and when to look again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::{
+    Resource, ResourceExt, core::error_boundary::InvalidObject, runtime::controller::Action,
+};
+
+use super::{
+    CONTROLLER, Context,
+    context::ResourceKey,
+    error::{self, Failure, Reason},
+    notices::{corrects_drift, notices},
+    random::chance,
+    status::{Outcome, status},
+};
+use crate::{
+    api::{OAuth2Client, OAuth2ClientSpec},
+    controller::{
+        Class,
+        backoff::{self, jittered},
+    },
+    kubernetes::{self, ApiError},
+    metrics::ReconcileResult,
+};
+
+/// After a conflict the state is read anew at once; a moment lets the other writer finish.
+const CONFLICT_DELAY: Duration = Duration::from_millis(200);
+/// Conflicts in a row that are nobody's business.
+const QUIET_CONFLICTS: u32 = 3;
+
+/// What kube-runtime shall do next, and the result for the metrics.
+pub type Reported = (Action, ReconcileResult);
+
+/// Nothing to tell, and nothing to do before something changes.
+pub fn unchanged() -> Reported {
+    (Action::await_change(), ReconcileResult::Success)
+}
+
+/// Tells how the pass over `resource` ended.
+pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context) -> Reported {
+    let key = key_of(resource);
+    let failures = match &outcome {
+        Outcome::Failed(_) => context.backoff.failed(key),
+        Outcome::Applied { .. } | Outcome::Suspended => {
+            context.backoff.reset(&key);
+            0
+        }
+    };
+    let outcome = patiently(outcome, failures);
+    count(resource, &outcome, context);
+    if let Err(error) = show(resource, &outcome, context).await {
+        if error.is_absent() {
+            return unchanged();
+        }
+        let failure = error::kubernetes("write the status", &error);
+        tracing::warn!(error = %failure, "Could not tell how a pass ended");
+        return next(&Outcome::Failed(failure), failures, context.resync_interval, chance());
+    }
+    next(&outcome, failures, context.resync_interval, chance())
+}
+
+/// Tells that the finalizer could not be added or removed. Without it no pass was made.
+pub async fn finalizer_refused(
+    resource: &OAuth2Client,
+    error: &kube::Error,
+    context: &Context,
+) -> Reported {
+    let error = ApiError::from(error);
+    let invalid_patch = matches!(error.code, Some(400 | 422));
+    if error.is_absent() {
+        forget(&key_of(resource), context);
+        return unchanged();
+    }
+    let failure = error::kubernetes("write the finalizer", &error);
+    // Another writer was quicker and the list of finalizers is not what the patch expects.
+    let class = if invalid_patch { Class::Conflict } else { failure.class };
+    report(resource, Outcome::Failed(Failure { class, ..failure }), context).await
+}
+
+/// Tells that an object is no `OAuth2Client`. It is left as it is: nothing it says can be trusted.
+pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Reported {
+    let mut resource = OAuth2Client::new("", OAuth2ClientSpec::default());
+    resource.metadata = invalid.metadata.clone();
+    let failure = Failure::terminal(
+        Reason::Undecodable,
+        format!("the resource does not decode: {}", invalid.error),
+    );
+    report(&resource, Outcome::Failed(failure), context).await
+}
+
+/// The resource is gone.
+pub fn forget(key: &ResourceKey, context: &Context) {
+    context.backoff.reset(key);
+    context.referrers.forget(key);
+}
+
+/// Other writers are part of normal work: a conflict shows only when it does not go away.
+fn patiently(outcome: Outcome, failures: u32) -> Outcome {
+    match outcome {
+        Outcome::Failed(failure)
+            if failure.class == Class::Conflict && failures > QUIET_CONFLICTS =>
+        {
+            Outcome::Failed(Failure { class: Class::Transient, ..failure })
+        }
+        other => other,
+    }
+}
+
+/// When to look again. Success has no timer: the sweep finds what changes in Hydra.
+fn next(outcome: &Outcome, failures: u32, resync: Duration, chance: f64) -> Reported {
+    let unsupported =
+        matches!(outcome, Outcome::Applied { applied, .. } if !applied.unsupported.is_empty());
+    let Outcome::Failed(failure) = outcome else {
+        // An upgrade of Hydra may heal it.
+        let action = if unsupported {
+            Action::requeue(jittered(resync, chance))
+        } else {
+            Action::await_change()
+        };
+        return (action, ReconcileResult::Success);
+    };
+    match failure.class {
+        Class::Terminal => (Action::requeue(jittered(resync, chance)), ReconcileResult::Error),
+        Class::Conflict => (Action::requeue(CONFLICT_DELAY), ReconcileResult::RequeueAfter),
+        Class::Transient | Class::Unobserved => {
+            let backoff = backoff::delay(failures.max(1), chance);
+            let delay = backoff.max(failure.retry_after.unwrap_or_default());
+            (Action::requeue(delay), ReconcileResult::Error)
+        }
+    }
+}
+
+fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
+    let reason = match outcome {
+        Outcome::Applied { applied, .. } => {
+            if corrects_drift(resource, applied) {
+                context.metrics.drift_correction(context.instance.name());
+            }
+            if applied.unsupported.is_empty() { Reason::Synced } else { Reason::UnsupportedByHydra }
+        }
+        Outcome::Suspended => Reason::Suspended,
+        Outcome::Failed(failure) => {
+            tracing::info!(reason = failure.reason.as_str(), "{failure}");
+            if failure.reason == Reason::HydraUnreachable {
+                context.instance.report_trouble();
+            }
+            failure.reason
+        }
+    };
+    context.metrics.outcome(CONTROLLER, reason.as_str());
+}
+
+/// Writes the status, where it differs, and the events that go with the change.
+async fn show(
+    resource: &OAuth2Client,
+    outcome: &Outcome,
+    context: &Context,
+) -> Result<(), ApiError> {
+    let new = status(resource, outcome, Timestamp::now());
+    let notices = notices(resource, outcome, &new);
+    let old = resource.status.clone().unwrap_or_default();
+    if new != old {
+        let namespace = resource.namespace().unwrap_or_default();
+        let api = context.resources(&namespace);
+        let uid = resource.uid().unwrap_or_default();
+        kubernetes::status::patch(&api, &resource.name_any(), &uid, &old, &new).await?;
+    }
+    for notice in &notices {
+        tracing::info!(event = notice.reason, "{}", notice.note);
+    }
+    context.events.publish(&resource.object_ref(&()), notices).await;
+    Ok(())
+}
+
+fn key_of(resource: &OAuth2Client) -> ResourceKey {
+    (resource.namespace().unwrap_or_default(), resource.name_any())
+}

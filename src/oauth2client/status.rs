@@ -1,0 +1,350 @@
+//! The status that follows from a pass: pure, from the former status and the outcome.
+
+use jiff::Timestamp;
+
+use super::{
+    apply::Applied,
+    error::{Failure, LONGEST_MESSAGE, Reason},
+};
+use crate::{
+    api::{
+        Condition, ConditionStatus, ConditionType, OAuth2Client, OAuth2ClientStatus, condition,
+        oauth2client::{PushedSecret, ReconciliationError, UnsupportedFields},
+    },
+    controller::Class,
+    hydra::ClientId,
+    kubernetes::{SecretState, SecretVersion, events::truncated},
+};
+
+/// What status remembers of earlier passes, as far as a pass decides by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The id of the client that Hydra holds for the resource.
+    pub client_id: Option<ClientId>,
+    /// The version of the Secret whose credentials Hydra was last given.
+    pub sent: Option<SecretVersion>,
+    /// Whether the last pass brought this generation of the spec to Hydra, as far as that Hydra
+    /// takes it.
+    pub settled: bool,
+    /// Whether a pass was asked for that has not been made.
+    pub requested: bool,
+    /// Members that some version of Hydra was seen not to keep, for this generation of the spec.
+    pub unsupported: Option<UnsupportedFields>,
+}
+
+impl Record {
+    /// What the status of `resource` remembers.
+    #[must_use]
+    pub fn of(resource: &OAuth2Client) -> Self {
+        let requested = resource.reconcile_requested_at().map(ToOwned::to_owned);
+        let Some(status) = &resource.status else {
+            return Self { requested: requested.is_some(), ..Self::default() };
+        };
+        let current = status.observed_generation == resource.metadata.generation;
+        let ready = condition::get(&status.conditions, ConditionType::Ready);
+        let reached = ready.is_some_and(|ready| {
+            ready.status == ConditionStatus::True
+                || ready.reason.as_deref() == Some(Reason::UnsupportedByHydra.as_str())
+        });
+        Self {
+            client_id: status.client_id.as_deref().and_then(|id| ClientId::parse(id).ok()),
+            sent: status.secret.as_ref().map(|secret| SecretVersion {
+                uid: secret.uid.clone(),
+                resource_version: secret.resource_version.clone(),
+            }),
+            settled: current && reached,
+            requested: requested.is_some() && requested != status.last_handled_reconcile_at,
+            unsupported: status.unsupported.clone().filter(|_| current),
+        }
+    }
+
+    /// Whether nothing is known that a pass would have to do, given the Secret as it is now.
+    #[must_use]
+    pub fn is_idle(&self, secret: &SecretState) -> bool {
+        let version = match secret {
+            SecretState::Ours(stored) | SecretState::Users(stored) => Some(&stored.version),
+            SecretState::Absent | SecretState::Foreign(_) => None,
+        };
+        self.settled && !self.requested && version.is_some() && version == self.sent.as_ref()
+    }
+}
+
+/// How a pass ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Hydra and the Secret hold what is desired, but for members that Hydra does not keep.
+    Applied {
+        /// What the pass brought about.
+        applied: Applied,
+        /// The version of that Hydra; set where members were not kept.
+        hydra_version: String,
+    },
+    /// The resource is suspended.
+    Suspended,
+    /// The goal was not reached.
+    Failed(Failure),
+}
+
+/// The status of `resource` after a pass that ended with `outcome` at `now`.
+#[must_use]
+pub fn status(resource: &OAuth2Client, outcome: &Outcome, now: Timestamp) -> OAuth2ClientStatus {
+    let former = resource.status.clone().unwrap_or_default();
+    if let Outcome::Failed(Failure { class: Class::Unobserved | Class::Conflict, .. }) = outcome {
+        return former;
+    }
+    let settled = Record::of(resource).settled;
+    let generation = resource.metadata.generation;
+    let mut status = OAuth2ClientStatus {
+        observed_generation: generation,
+        last_handled_reconcile_at: resource
+            .reconcile_requested_at()
+            .map(ToOwned::to_owned)
+            .or(former.last_handled_reconcile_at),
+        reconciliation_error: None,
+        ..former
+    };
+    let conditions = match outcome {
+        Outcome::Applied { applied, hydra_version } => {
+            record(&mut status, resource, applied, hydra_version)
+        }
+        Outcome::Suspended => suspended(settled),
+        Outcome::Failed(failure) => {
+            let registered = status.client_id.is_some();
+            status.reconciliation_error = Some(ReconciliationError {
+                status_code: Some(failure.reason.status_code(registered).to_owned()),
+                description: Some(failure.message.clone()),
+            });
+            failed(failure)
+        }
+    };
+    for Shown { kind, status: value, reason, message } in conditions.into_iter().flatten() {
+        let condition = Condition::new(kind, value, reason, message, generation);
+        condition::set(&mut status.conditions, condition, now);
+    }
+    status
+}
+
+struct Shown {
+    kind: ConditionType,
+    status: ConditionStatus,
+    reason: &'static str,
+    message: String,
+}
+
+/// `Ready`, `Reconciling`, `Stalled`; none where the condition stays as it is.
+type Conditions = [Option<Shown>; 3];
+
+fn shown(
+    ready: bool,
+    reconciling: bool,
+    stalled: bool,
+    reason: Reason,
+    message: &str,
+) -> Conditions {
+    let show = |kind, value| {
+        Some(Shown {
+            kind,
+            status: if value { ConditionStatus::True } else { ConditionStatus::False },
+            reason: reason.as_str(),
+            message: message.to_owned(),
+        })
+    };
+    [
+        show(ConditionType::Ready, ready),
+        show(ConditionType::Reconciling, reconciling),
+        show(ConditionType::Stalled, stalled),
+    ]
+}
+
+fn record(
+    status: &mut OAuth2ClientStatus,
+    resource: &OAuth2Client,
+    applied: &Applied,
+    hydra_version: &str,
+) -> Conditions {
+    status.client_id = Some(applied.client_id.to_string());
+    status.secret = Some(PushedSecret {
+        name: resource.spec.secret_name.clone(),
+        uid: applied.secret.uid.clone(),
+        resource_version: applied.secret.resource_version.clone(),
+    });
+    if applied.unsupported.is_empty() {
+        status.unsupported = None;
+        let message = "Hydra holds the client as declared, and the Secret holds its credentials";
+        return shown(true, false, false, Reason::Synced, message);
+    }
+    status.unsupported = Some(UnsupportedFields {
+        fields: applied.unsupported.iter().map(ToString::to_string).collect(),
+        hydra_version: hydra_version.to_owned(),
+    });
+    let message = format!(
+        "Hydra {hydra_version} does not keep {}; everything else is as declared: remove what it \
+         does not know, or upgrade Hydra",
+        applied.unsupported.join(", ")
+    );
+    status.reconciliation_error = Some(ReconciliationError {
+        status_code: Some(Reason::UnsupportedByHydra.status_code(true).to_owned()),
+        description: Some(message.clone()),
+    });
+    shown(false, false, true, Reason::UnsupportedByHydra, &message)
+}
+
+/// What was reached before stays true while nothing is done; what was not is not claimed.
+fn suspended(settled: bool) -> Conditions {
+    let message = "reconciliation is suspended; the client and the Secret stay as they are";
+    let [ready, reconciling, stalled] = shown(false, false, false, Reason::Suspended, message);
+    [ready.filter(|_| !settled), reconciling, stalled]
+}
+
+fn failed(failure: &Failure) -> Conditions {
+    let terminal = failure.class == Class::Terminal;
+    let message = truncated(failure.message.clone(), LONGEST_MESSAGE);
+    shown(false, !terminal, terminal, failure.reason, &message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::oauth2client::testing::{resource, version, with_status};
+
+    fn spec() -> Value {
+        json!({ "grantTypes": ["client_credentials"], "secretName": "shop-credentials" })
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn applied(unsupported: &[&'static str]) -> Outcome {
+        Outcome::Applied {
+            applied: Applied {
+                client_id: ClientId::parse("id-1").unwrap(),
+                secret: version("7"),
+                secret_change: None,
+                client_change: None,
+                unsupported: unsupported.to_vec(),
+            },
+            hydra_version: "v1.11.10".into(),
+        }
+    }
+
+    fn failure(class: Class, reason: Reason) -> Outcome {
+        Outcome::Failed(Failure { class, ..Failure::terminal(reason, "because") })
+    }
+
+    /// `Ready`, `Reconciling`, `Stalled` as letters, and the reason of `Ready`.
+    fn shown(status: &OAuth2ClientStatus) -> String {
+        let of = |kind| condition::get(&status.conditions, kind);
+        let letter = |kind| match of(kind).map(|condition| condition.status) {
+            Some(ConditionStatus::True) => "T",
+            Some(ConditionStatus::False) => "F",
+            Some(ConditionStatus::Unknown) => "U",
+            None => "-",
+        };
+        let kinds = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
+        let reason = of(ConditionType::Ready).and_then(|ready| ready.reason.clone());
+        format!("{} {}", kinds.map(letter).concat(), reason.unwrap_or_default())
+    }
+
+    #[test]
+    fn conditions_follow_the_class() {
+        let cases = [
+            (applied(&[]), "TFF Synced"),
+            (applied(&["skip_consent"]), "FFT UnsupportedByHydra"),
+            (Outcome::Suspended, "FFF Suspended"),
+            (failure(Class::Transient, Reason::HydraUnreachable), "FTF HydraUnreachable"),
+            (failure(Class::Terminal, Reason::SecretNotOwned), "FFT SecretNotOwned"),
+            (failure(Class::Unobserved, Reason::HydraUnreachable), "--- "),
+            (failure(Class::Conflict, Reason::KubernetesError), "--- "),
+        ];
+        for (outcome, expected) in cases {
+            let status = status(&resource(&spec()), &outcome, at(10));
+            assert_eq!(shown(&status), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn success_is_recorded_and_repeating_it_changes_nothing() {
+        let mut resource = resource(&spec());
+        let first = status(&resource, &applied(&[]), at(10));
+        assert_eq!(first.observed_generation, Some(2));
+        assert_eq!(first.client_id.as_deref(), Some("id-1"));
+        assert_eq!(first.secret.as_ref().map(|s| s.resource_version.as_str()), Some("7"));
+        assert_eq!(first.conditions.len(), 3);
+        resource.status = Some(first.clone());
+        assert!(Record::of(&resource).settled);
+        assert_eq!(status(&resource, &applied(&[]), at(99)), first);
+    }
+
+    #[test]
+    fn the_time_of_a_transition_is_that_of_the_flip() {
+        let mut resource = resource(&spec());
+        let times = |status: &OAuth2ClientStatus| {
+            [ConditionType::Ready, ConditionType::Stalled]
+                .map(|kind| condition::get(&status.conditions, kind).cloned())
+                .map(|condition| condition.and_then(|condition| condition.last_transition_time))
+        };
+        let away = |reason| failure(Class::Transient, reason);
+        resource.status = Some(status(&resource, &applied(&[]), at(10)));
+        let ready = times(resource.status.as_ref().unwrap());
+        resource.status = Some(status(&resource, &away(Reason::HydraUnreachable), at(20)));
+        let unready = times(resource.status.as_ref().unwrap());
+        resource.status = Some(status(&resource, &away(Reason::HydraForbidden), at(30)));
+        let still = times(resource.status.as_ref().unwrap());
+        assert_ne!(ready[0], unready[0], "Ready flipped");
+        assert_eq!(ready[1], unready[1], "Stalled did not");
+        assert_eq!(unready, still, "another reason is no flip");
+    }
+
+    #[test]
+    fn a_failure_keeps_the_record_and_explains_itself_in_maesters_words() {
+        let mut resource = resource(&spec());
+        resource.status = Some(status(&resource, &applied(&[]), at(10)));
+        let failed = status(&resource, &failure(Class::Terminal, Reason::RejectedByHydra), at(20));
+        assert_eq!(failed.client_id.as_deref(), Some("id-1"));
+        let error = failed.reconciliation_error.clone().unwrap();
+        assert_eq!(error.status_code.as_deref(), Some("CLIENT_UPDATE_FAILED"));
+        assert_eq!(error.description.as_deref(), Some("because"));
+        resource.status = Some(failed);
+        assert_eq!(status(&resource, &applied(&[]), at(30)).reconciliation_error, None);
+    }
+
+    #[test]
+    fn suspension_claims_nothing_new() {
+        let mut resource = resource(&spec());
+        resource.status = Some(status(&resource, &applied(&[]), at(10)));
+        assert_eq!(shown(&status(&resource, &Outcome::Suspended, at(20))), "TFF Synced");
+        resource.metadata.generation = Some(3);
+        assert_eq!(shown(&status(&resource, &Outcome::Suspended, at(20))), "FFF Suspended");
+    }
+
+    #[test]
+    fn a_request_is_echoed_once_it_was_handled() {
+        let mut resource = resource(&spec());
+        resource.metadata.annotations =
+            Some([("hydra.ory.sh/reconcile-requested-at".to_owned(), "now".to_owned())].into());
+        assert!(Record::of(&resource).requested);
+        resource.status = Some(status(&resource, &applied(&[]), at(10)));
+        assert!(!Record::of(&resource).requested);
+    }
+
+    #[test]
+    fn maesters_status_is_read() {
+        let resource = with_status(
+            &spec(),
+            &json!({
+                "observedGeneration": 2,
+                "reconciliationError": {},
+                "conditions": [{ "type": "Ready", "status": "True" }],
+            }),
+        );
+        let record = Record::of(&resource);
+        assert!(record.settled);
+        assert_eq!(record.client_id, None);
+        let status = status(&resource, &applied(&[]), at(10));
+        assert_eq!(shown(&status), "TFF Synced");
+        assert_eq!(status.conditions.len(), 3);
+    }
+}
