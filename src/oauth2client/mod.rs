@@ -17,6 +17,7 @@ pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
+pub mod record;
 mod report;
 pub mod status;
 pub mod sweep;
@@ -43,7 +44,8 @@ use self::{
     error::Failure,
     observe::observe,
     plan::plan,
-    status::{Outcome, Record},
+    record::Record,
+    status::Outcome,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},

@@ -4,7 +4,7 @@ use super::{
     credentials::known_id,
     desired::Desired,
     error::{self, Failure, Reason},
-    status::Record,
+    record::Record,
 };
 use crate::{
     controller::Class,
