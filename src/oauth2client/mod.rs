@@ -37,6 +37,7 @@ use kube::{
 use tracing::Instrument;
 
 pub use context::Context;
+pub use report::forget;
 
 use self::{
     apply::{Targets, apply},
@@ -111,7 +112,7 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
     .await;
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
-            report::forget(&key, context);
+            forget(&key, context);
             reported
         }
         Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {
