@@ -38,6 +38,8 @@ use crate::{
 
 /// Name of the one instance that there is.
 const INSTANCE: &str = "default";
+/// Time for the requests of one pass to the Kubernetes API.
+const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -290,6 +292,8 @@ fn context(
         backoff: Backoff::default(),
         referrers: Referrers::default(),
         limit: Semaphore::new(settings.concurrency.into()),
+        // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
+        pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,
         resync_interval: settings.resync_interval,
     }
 }

@@ -47,12 +47,12 @@ impl SecretVersion {
     }
 }
 
-/// The data of a Secret: client id, and client secret where the client has one.
+/// The data of a Secret: client id, where it is known, and client secret, where there is one.
 #[derive(Clone, Copy)]
 pub struct SecretData<'a> {
     /// Value of the client id key.
-    pub id: &'a str,
-    /// Value of the client secret key; absent for clients without a secret.
+    pub id: Option<&'a str>,
+    /// Value of the client secret key.
     pub secret: Option<&'a str>,
 }
 
@@ -161,11 +161,10 @@ impl Secrets {
     }
 
     fn encode(&self, data: &SecretData<'_>) -> BTreeMap<String, ByteString> {
-        let id = (self.keys.id.clone(), ByteString(data.id.as_bytes().to_vec()));
-        let secret = data
-            .secret
-            .map(|secret| (self.keys.secret.clone(), ByteString(secret.as_bytes().to_vec())));
-        std::iter::once(id).chain(secret).collect()
+        let keys = [(&self.keys.id, data.id), (&self.keys.secret, data.secret)];
+        keys.into_iter()
+            .filter_map(|(key, value)| Some((key.clone(), ByteString(value?.as_bytes().to_vec()))))
+            .collect()
     }
 }
 
