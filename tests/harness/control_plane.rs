@@ -40,10 +40,10 @@ async fn garbage_collector_knows_the_committed_kinds_from_the_start() {
         "spec": { "grantTypes": ["client_credentials"], "scope": "read", "secretName": "owned" },
     }));
     let owner = owners.create(&params, &owner).await.unwrap();
-    let mut owned = Secret::default();
-    owned.metadata.name = Some("owned".to_owned());
-    owned.metadata.owner_references = Some(vec![owner.controller_owner_ref(&kind).unwrap()]);
-    secrets.create(&params, &owned).await.unwrap();
+    let mut secret = Secret::default();
+    secret.metadata.name = Some("owned".to_owned());
+    secret.metadata.owner_references = Some(vec![owner.controller_owner_ref(&kind).unwrap()]);
+    secrets.create(&params, &secret).await.unwrap();
 
     owners.delete("owner", &DeleteParams::default()).await.unwrap();
 

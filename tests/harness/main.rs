@@ -1,5 +1,7 @@
 //! The harness itself: what the other tests rely on.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code: a panic is how a test fails")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

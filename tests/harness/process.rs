@@ -141,5 +141,5 @@ async fn be_killed() {
         [hydra.process().pid(), frozen.process().pid(), stubborn.pid(), child_of(&stubborn).await];
     let pids: Vec<_> = pids.iter().map(ToString::to_string).collect();
     println!("running: {} {}", folder.path().parent().unwrap().display(), pids.join(" "));
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

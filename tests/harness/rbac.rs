@@ -36,7 +36,7 @@ fn granted() -> BTreeSet<Right> {
 /// What the API server says that a client may do in a namespace.
 async fn rights(client: &Client, namespace: &str) -> BTreeSet<Right> {
     let review = SelfSubjectRulesReview {
-        spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) }.into(),
+        spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
         ..Default::default()
     };
     let api: Api<SelfSubjectRulesReview> = Api::all(client.clone());
