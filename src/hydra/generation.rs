@@ -167,6 +167,7 @@ fn links(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
 
     use super::*;
@@ -272,7 +273,7 @@ mod tests {
                     let mut url = Url::parse("http://h/base").unwrap();
                     url.set_path(&format!("/base{}", generation.client(&id)));
                     let last = url.path_segments().unwrap().next_back().unwrap().to_owned();
-                    let decoded = percent_encoding::percent_decode_str(&last).decode_utf8().unwrap();
+                    let decoded = percent_decode_str(&last).decode_utf8().unwrap();
                     prop_assert_eq!(decoded.as_ref(), id.as_str());
                     let parent = format!("/base{}/{last}", generation.clients());
                     prop_assert_eq!(url.path(), parent.as_str());

@@ -1,5 +1,7 @@
 //! The operations on one client.
 
+use std::time::Duration;
+
 use hydra_operator::hydra::meaning::{ServerDefaults, Unlearned, differences, merged};
 use hydra_operator::hydra::{Deletion, ErrorKind, OAuth2Client};
 use serde_json::json;
@@ -146,19 +148,20 @@ async fn an_addressable_id_is_addressed(program: Program) {
 }
 
 async fn writers_at_once_are_transient_at_worst(program: Program) {
-    let server = Server::start(program).await;
+    let server = Server::start_on_disk(program).await;
     let hydra = hydra(&server.admin_url());
     let writers = (0..32).map(|number| {
         let hydra = hydra.clone();
         tokio::spawn(async move {
             let desired = client(json!({ "client_id": format!("c{number}") }));
-            loop {
+            for _ in 0..100 {
                 match hydra.create_client(&desired, None).await {
-                    Ok(_) => break,
-                    Err(error) if error.kind() == ErrorKind::Transient => {}
-                    Err(error) => panic!("{error}"),
+                    Ok(_) => return,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Transient, "{error}"),
                 }
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
+            panic!("c{number} cannot be created");
         })
     });
     for writer in writers.collect::<Vec<_>>() {

@@ -52,7 +52,7 @@ impl Ports {
     }
 }
 
-/// A running Hydra with its data in memory. It ends with the value.
+/// A running Hydra with its own data. It ends with the value.
 pub struct Server {
     process: Child,
     ports: Ports,
@@ -60,13 +60,40 @@ pub struct Server {
 }
 
 impl Server {
+    /// Starts with the data in memory. With it Hydra 1 loses its tables as soon as requests
+    /// overlap.
     pub async fn start(program: Program) -> Self {
         Self::start_with(program, Ports::free(), &[]).await
     }
 
+    /// Starts with the data in a file, for requests that overlap.
+    pub async fn start_on_disk(program: Program) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("db");
+        let dsn = format!("sqlite://{}?_fk=true&mode=rwc", file.display());
+        let migrate: &[&str] = match program {
+            Program::Hydra1 => &["migrate", "sql", "-e", "--yes"],
+            Program::Hydra2 => &["migrate", "sql", "up", "-e", "--yes"],
+        };
+        let log = File::create(folder.path().join("migration")).unwrap();
+        let mut migration = Command::new(program.binary());
+        migration.args(migrate).env_clear().env("DSN", &dsn).env("SQA_OPT_OUT", "true");
+        let migration = migration.stdout(log.try_clone().unwrap()).stderr(log).status().unwrap();
+        assert!(migration.success(), "{program:?}: {migration}");
+        Self::start_in(folder, program, Ports::free(), &[("DSN", &dsn)]).await
+    }
+
     /// Starts on given ports and with more settings.
     pub async fn start_with(program: Program, ports: Ports, settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), program, ports, settings).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        program: Program,
+        ports: Ports,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let log = folder.path().join("log");
         let mut server = Self {
             process: command(program, ports, settings, &log).spawn().unwrap(),
