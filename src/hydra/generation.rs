@@ -232,7 +232,7 @@ mod tests {
     fn only_the_token_of_a_link_is_taken() {
         for (link, token) in [
             (r#"<https://evil.example/x?page_token=t&owner=other>; rel="next""#, Some("t")),
-            (r#"<?page_token=t>; rel=next"#, Some("t")),
+            (r"<?page_token=t>; rel=next", Some("t")),
             (r#"</a?page_token=>; rel="next""#, None),
             (r#"</a?page_token=t>; rel="prev""#, None),
             (r"</a?page_token=t", None),

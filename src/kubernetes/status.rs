@@ -3,8 +3,9 @@
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::json;
 
 use super::ApiError;
@@ -15,16 +16,17 @@ const FIELD_MANAGER: &str = "hydra-operator/status";
 /// Replaces the status of the object `name` by `status`.
 ///
 /// A merge patch of what differs: members that are gone are set to null, lists are replaced whole.
-/// `uid` guards against writing to a namesake that was created meanwhile (HTTP 409).
+/// `uid` guards against writing to a namesake that was created meanwhile (HTTP 409). Of the answer
+/// only the metadata is read: the object need not decode.
 pub async fn patch<K, S>(
-    api: &Api<K>,
+    api: &Api<PartialObjectMeta<K>>,
     name: &str,
     uid: &str,
     old: &S,
     new: &S,
 ) -> Result<(), ApiError>
 where
-    K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
+    K: Resource,
     S: Serialize,
 {
     let (old, new) = match (serde_json::to_value(old), serde_json::to_value(new)) {

@@ -37,6 +37,8 @@ pub struct Context {
     pub referrers: Referrers<ResourceKey>,
     /// Bounds the passes under way, over all namespaces.
     pub limit: Semaphore,
+    /// Longest time that a pass may take.
+    pub pass_limit: Duration,
     /// How often everything is compared with Hydra.
     pub resync_interval: Duration,
 }

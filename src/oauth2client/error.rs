@@ -122,6 +122,16 @@ pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
     }
 }
 
+/// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer
+/// than one resource may occupy a place.
+#[must_use]
+pub fn took_too_long() -> Failure {
+    Failure::transient(
+        Reason::KubernetesError,
+        "the Kubernetes API or Hydra took too long to answer; what was done is found by the next pass",
+    )
+}
+
 /// Classifies a refused write of the Secret: quotas and policies are told apart from an API that
 /// fails, because a person looks for them in another place.
 #[must_use]

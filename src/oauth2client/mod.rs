@@ -17,6 +17,7 @@ pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
+pub mod record;
 mod report;
 pub mod status;
 pub mod sweep;
@@ -36,13 +37,16 @@ use kube::{
 use tracing::Instrument;
 
 pub use context::Context;
+pub use report::forget;
 
 use self::{
+    apply::{Targets, apply},
     desired::desired,
     error::Failure,
     observe::observe,
     plan::plan,
-    status::{Outcome, Record},
+    record::Record,
+    status::Outcome,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
@@ -91,11 +95,12 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
-            let outcome = pass(&resource, context).await.unwrap_or_else(Outcome::Failed);
+            let pass = limited(context, pass(&resource, context)).await;
+            let outcome = pass.unwrap_or_else(Outcome::Failed);
             reported = report::report(&resource, outcome, context).await;
             Ok(reported.0.clone())
         }
-        Event::Cleanup(resource) => match revoke(&resource, context).await {
+        Event::Cleanup(resource) => match limited(context, revoke(&resource, context)).await {
             Ok(()) => Ok(Action::await_change()),
             Err(failure) => {
                 let outcome = Outcome::Failed(failure.clone());
@@ -107,7 +112,7 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
     .await;
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
-            report::forget(&key, context);
+            forget(&key, context);
             reported
         }
         Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {
@@ -120,6 +125,15 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
     }
 }
 
+/// One resource must not keep its place for as long as the other side likes.
+async fn limited<T>(
+    context: &Context,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let limited = tokio::time::timeout(context.pass_limit, work).await;
+    limited.unwrap_or_else(|_| Err(error::took_too_long()))
+}
+
 /// The whole way from the resource to Hydra and its Secret.
 async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
     let namespace = resource.namespace().unwrap_or_default();
@@ -130,7 +144,8 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
     let desired = desired(resource)?;
     let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
     let plan = plan(&desired, &observed, &fresh)?;
-    let applied = apply::apply(plan, &desired, &owner, &api_version, &secrets, instance).await?;
+    let targets = Targets { owner: &owner, api_version: &api_version, secrets: &secrets, instance };
+    let applied = apply(plan, &desired, targets).await?;
 
     let secret = (namespace, desired.secret_name);
     context.referrers.handled(&secret, &applied.secret);

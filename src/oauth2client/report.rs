@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{
-    Resource, ResourceExt, core::error_boundary::InvalidObject, runtime::controller::Action,
+    Api, Resource, ResourceExt,
+    core::{PartialObjectMeta, error_boundary::InvalidObject},
+    runtime::controller::Action,
 };
 
 use super::{
@@ -87,7 +89,9 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Reported
         Reason::Undecodable,
         format!("the resource does not decode: {}", invalid.error),
     );
-    report(&resource, Outcome::Failed(failure), context).await
+    let (_, result) = report(&resource, Outcome::Failed(failure), context).await;
+    // Its former status does not decode either: looking again would write the same once more.
+    (Action::await_change(), result)
 }
 
 /// The resource is gone.
@@ -163,7 +167,8 @@ async fn show(
     let old = resource.status.clone().unwrap_or_default();
     if new != old {
         let namespace = resource.namespace().unwrap_or_default();
-        let api = context.resources(&namespace);
+        let api =
+            Api::<PartialObjectMeta<OAuth2Client>>::namespaced(context.client.clone(), &namespace);
         let uid = resource.uid().unwrap_or_default();
         kubernetes::status::patch(&api, &resource.name_any(), &uid, &old, &new).await?;
     }

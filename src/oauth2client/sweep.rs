@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{desired::desired, error::Reason, status::Record};
+use super::{desired::desired, error::Reason, record::Record};
 use crate::{
     api::{ConditionType, OAuth2Client, condition},
     controller::backoff::{self, jittered},
@@ -54,7 +54,7 @@ fn waits_for_hydra(resource: &OAuth2Client) -> bool {
     ready.and_then(|ready| ready.reason.as_deref()) == Some(Reason::HydraUnreachable.as_str())
 }
 
-/// Sweeps once per `interval`, and sooner after Hydra was away. `wake` is called with the clients
+/// Sweeps at once and then once per `interval`, and sooner after Hydra was away. `wake` is called with the clients
 /// that Hydra holds, by id.
 pub async fn run(
     instance: &Instance,
@@ -64,7 +64,6 @@ pub async fn run(
 ) {
     let mut failures = 0;
     loop {
-        wait(instance, interval, failures).await;
         match sweep(instance).await {
             Ok(listed) => {
                 failures = 0;
@@ -81,6 +80,7 @@ pub async fn run(
                 }
             }
         }
+        wait(instance, interval, failures).await;
     }
 }
 

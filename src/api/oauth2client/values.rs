@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::HTTP_URL;
+/// A URL of http or https, or nothing.
+pub(super) const HTTP_URL: &str = "(^$|^https?://.*)";
 
 /// How a client authenticates at the token endpoint (RFC 7591 section 2, OpenID Connect Core section 9).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

@@ -1,0 +1,1 @@
+//! Who holds a client or a Secret keeps it.

@@ -1,0 +1,1 @@
+//! What deletion does, and what cannot stop it.

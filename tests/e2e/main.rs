@@ -1,0 +1,48 @@
+//! The operator at work: its real binary, as its ServiceAccount, on a real control plane and real
+//! Hydras.
+//!
+//! Each test has a namespace and an operator of its own. What holds for every generation of Hydra
+//! is tested on each: `v1::…` and `v2::…`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic is how a test fails"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conflicts;
+mod deletion;
+mod lifecycle;
+mod modes;
+mod outage;
+mod permissions;
+mod scale;
+mod steady_state;
+mod world;
+
+/// Makes of each function a test per generation of Hydra: `v1::name` and `v2::name`.
+macro_rules! on_each_generation {
+    ($($test:ident),+ $(,)?) => {
+        mod v1 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::support::Generation::V1).await;
+                }
+            )+
+        }
+        mod v2 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::support::Generation::V2).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_each_generation;

@@ -1,0 +1,1 @@
+//! Suspension, requests, settings and the shapes of an installation.

@@ -1,0 +1,1 @@
+//! Hydra away, the operator killed.

@@ -1,0 +1,1 @@
+//! What the ServiceAccount may do, and what it must be refused.

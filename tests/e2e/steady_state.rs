@@ -1,0 +1,1 @@
+//! Converged resources cause no write, by the counters of the servers.

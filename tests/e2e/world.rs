@@ -1,0 +1,168 @@
+//! What a test of the operator starts with, and the questions it asks.
+
+use hydra_operator::api::{ConditionType, OAuth2Client, condition};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::support::{ControlPlane, Generation, Hydra, Operator, OperatorOptions, eventually};
+
+/// A namespace with an operator that serves it and nothing else.
+pub struct World {
+    pub cp: &'static ControlPlane,
+    pub hydra: &'static Hydra,
+    pub operator: Operator,
+    pub namespace: String,
+    pub client: Client,
+    pub resources: Api<OAuth2Client>,
+    pub secrets: Api<Secret>,
+}
+
+/// The credentials in a Secret.
+pub struct Credentials {
+    pub id: String,
+    pub secret: Option<String>,
+}
+
+impl World {
+    /// On the Hydra of `generation` that all tests share.
+    pub async fn new(name: &str, generation: Generation) -> Self {
+        Self::with_args(name, Hydra::shared(generation).await, &[]).await
+    }
+
+    /// With further arguments of the operator.
+    pub async fn with_args(name: &str, hydra: &'static Hydra, args: &[&str]) -> Self {
+        let cp = ControlPlane::shared().await;
+        let namespace = cp.namespace(name).await;
+        let options = OperatorOptions::new(hydra.admin_url())
+            .namespaces([&namespace])
+            .args(args.iter().copied());
+        let operator = Operator::start(cp, options).await;
+        let client = cp.client().await;
+        Self {
+            cp,
+            hydra,
+            operator,
+            resources: Api::namespaced(client.clone(), &namespace),
+            secrets: Api::namespaced(client.clone(), &namespace),
+            namespace,
+            client,
+        }
+    }
+
+    /// A resource with `spec` over that of a machine client.
+    pub fn resource(name: &str, spec: &Value) -> OAuth2Client {
+        let mut full = json!({
+            "grantTypes": ["client_credentials"],
+            "scope": "read write",
+            "secretName": format!("{name}-credentials"),
+        });
+        full.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        serde_json::from_value(json!({
+            "apiVersion": "hydra.ory.sh/v1alpha1",
+            "kind": "OAuth2Client",
+            "metadata": { "name": name },
+            "spec": full,
+        }))
+        .unwrap()
+    }
+
+    pub async fn create(&self, name: &str, spec: &Value) -> OAuth2Client {
+        let resource = Self::resource(name, spec);
+        self.resources.create(&PostParams::default(), &resource).await.unwrap()
+    }
+
+    pub async fn edit(&self, name: &str, spec: &Value) -> OAuth2Client {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        self.resources.patch(name, &PatchParams::default(), &patch).await.unwrap()
+    }
+
+    pub async fn annotate(&self, name: &str, annotation: &str, value: &str) {
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { annotation: value } } }));
+        self.resources.patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Waits until `Ready` is true for the present generation.
+    pub async fn ready(&self, name: &str) -> OAuth2Client {
+        self.shows(name, "Ready=True Synced").await
+    }
+
+    /// Waits until the resource shows `expected`, such as `Ready=True Synced` or `Stalled=True
+    /// InvalidSpec`, for the present generation.
+    pub async fn shows(&self, name: &str, expected: &str) -> OAuth2Client {
+        eventually(&format!("{name} shows {expected}"), async || {
+            let resource = self.resources.get(name).await.map_err(|error| error.to_string())?;
+            let shown = shown(&resource);
+            if shown.iter().any(|condition| condition == expected) {
+                Ok(resource)
+            } else {
+                Err(format!("{shown:?} {:?}", resource.status))
+            }
+        })
+        .await
+    }
+
+    pub async fn delete(&self, name: &str) {
+        self.resources.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub async fn gone(&self, name: &str) {
+        eventually(&format!("{name} is gone"), async || {
+            match self.resources.get_opt(name).await.unwrap() {
+                None => Ok(()),
+                Some(resource) => Err(format!("{:?}", resource.status)),
+            }
+        })
+        .await;
+    }
+
+    pub async fn credentials(&self, secret: &str) -> Credentials {
+        let secret = self.secrets.get(secret).await.unwrap();
+        let text = |key: &str| {
+            let value = secret.data.as_ref()?.get(key)?;
+            Some(String::from_utf8(value.0.clone()).unwrap())
+        };
+        Credentials { id: text("CLIENT_ID").unwrap(), secret: text("CLIENT_SECRET") }
+    }
+
+    /// Whether the credentials get a token by the client credentials grant.
+    pub async fn gets_token(&self, credentials: &Credentials) -> bool {
+        let secret = credentials.secret.as_deref().unwrap_or_default();
+        self.hydra.token(&credentials.id, secret).await.is_ok()
+    }
+
+    /// The client in Hydra.
+    pub async fn in_hydra(&self, id: &str) -> Option<Value> {
+        self.hydra.get_client(id).await
+    }
+
+    /// The owner mark of the resource `name`.
+    pub fn owner(&self, name: &str) -> String {
+        format!("{name}/{}", self.namespace)
+    }
+}
+
+/// The conditions that hold for the present generation, as `Type=Status Reason`.
+pub fn shown(resource: &OAuth2Client) -> Vec<String> {
+    let Some(status) = &resource.status else { return Vec::new() };
+    if status.observed_generation != resource.metadata.generation {
+        return Vec::new();
+    }
+    [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled]
+        .into_iter()
+        .filter_map(|kind| {
+            let condition = condition::get(&status.conditions, kind)?;
+            let reason = condition.reason.as_deref().unwrap_or_default();
+            Some(format!("{}={:?} {reason}", kind.as_str(), condition.status))
+        })
+        .collect()
+}
+
+/// The id in status.
+pub fn client_id(resource: &OAuth2Client) -> String {
+    let id = resource.status.as_ref().and_then(|status| status.client_id.clone());
+    id.unwrap_or_else(|| panic!("{} has no client id", resource.name_any()))
+}
