@@ -50,7 +50,7 @@ async fn demo(keep: bool) {
 /// Where the signal cannot be handled, it ends the process by itself.
 async fn until_interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
