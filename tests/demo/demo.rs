@@ -40,13 +40,18 @@ async fn demo(keep: bool) {
     if keep {
         screen::heading("Everything stays up until Ctrl-C");
         servers.invite();
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await; // the signal itself ends the process
-        }
+        until_interrupted().await;
+        screen::done("Stopped; nothing is left running.");
+    } else {
+        screen::done("Done; nothing is left running. `make demo KEEP=1` keeps it up to play with.");
     }
-    screen::done(
-        "Done; nothing is left running. `make demo KEEP=1` keeps everything up to play with.",
-    );
+}
+
+/// Where the signal cannot be handled, it ends the process by itself.
+async fn until_interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// The harness, too, tells a failure by a panic: its hook keeps the logs and says where they are.

@@ -30,7 +30,9 @@ pub async fn tour(servers: &Servers) -> Result<(), String> {
     screen::heading("6. Delete the client: its credentials are worth nothing");
     delete(servers)?;
     expect_refusal(servers, &credentials).await?;
-    kubectl(servers, &["wait", "--for=delete", "secret/shop-credentials", "--timeout=30s"])
+    kubectl(servers, &["wait", "--for=delete", "secret/shop-credentials", "--timeout=30s"])?;
+    screen::note("The Secret has gone with it.");
+    Ok(())
 }
 
 fn declare(servers: &Servers) -> Result<(), String> {
