@@ -2,20 +2,24 @@
 
 use super::{
     desired::{needs_secret, owner_mark},
-    error::{self, Failure},
+    error::{self, Failure, Reason},
     record::Record,
 };
 use crate::{
     api::{OAuth2Client, oauth2client::DeletionPolicy},
     hydra::{ClientId, Deletion, ErrorKind},
     instance::Instance,
-    kubernetes::{Owner, SecretState, Secrets, events::Notice},
+    kubernetes::{Owner, SecretState, Secrets, discovery::Served, events::Notice},
 };
 
 /// Carries out the deletion policy of `resource` and says what was done. Once it succeeds the
 /// finalizer can go.
+///
+/// `definition` is how the resource is served. Deleting the definition deletes all resources, which
+/// is how definitions get replaced, or pruned by mistake: it revokes no client.
 pub async fn cleanup(
     resource: &OAuth2Client,
+    definition: Served,
     record: &Record,
     owner: &Owner,
     secrets: &Secrets,
@@ -26,10 +30,12 @@ pub async fn cleanup(
         .observe(name, owner, needs_secret(&resource.spec))
         .await
         .map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
-    match resource.spec.deletion_policy {
-        None | Some(DeletionPolicy::Delete) => {}
+    match (&resource.spec.deletion_policy, definition) {
+        (None | Some(DeletionPolicy::Delete), Served::Yes) => {}
+        (None | Some(DeletionPolicy::Delete), Served::No) => return Err(not_served()),
         // A policy that this version does not know is no permission to delete.
-        Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)) => {
+        (Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)), _)
+        | (_, Served::Terminating) => {
             return orphan(name, &secret, owner, secrets).await;
         }
     }
@@ -41,6 +47,13 @@ pub async fn cleanup(
         ),
         ..failure
     })
+}
+
+/// The resource exists, so its definition does: the API server is about to find it again.
+fn not_served() -> Failure {
+    let message = "could not tell whether the definition of the resource is being deleted: the API \
+                   server does not serve it";
+    Failure::transient(Reason::KubernetesError, message)
 }
 
 /// The client stays and its credentials with it: the Secret must not be collected with its owner.

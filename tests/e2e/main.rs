@@ -4,7 +4,7 @@
 //! Each test has a namespace and an operator of its own. What holds for every generation of Hydra
 //! is tested on each: `v1::…` and `v2::…`.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
