@@ -15,6 +15,7 @@
 mod support;
 
 mod conflicts;
+mod crowd;
 mod deletion;
 mod lifecycle;
 mod modes;
