@@ -21,6 +21,8 @@ mod lifecycle;
 mod modes;
 mod outage;
 mod permissions;
+mod process;
+mod proxy;
 mod scale;
 mod steady_state;
 mod world;
