@@ -22,6 +22,7 @@ pub struct Instance {
 struct Facts {
     version: Option<String>,
     defaults: ServerDefaults,
+    refuses_chosen_ids: bool,
 }
 
 impl Instance {
@@ -55,8 +56,25 @@ impl Instance {
     /// Asks for the version again: Hydra may have been upgraded.
     pub async fn refresh(&self) -> String {
         let version = self.hydra.version().await.unwrap_or_else(|_| UNKNOWN_VERSION.to_owned());
-        self.facts().version = Some(version.clone());
+        let mut facts = self.facts();
+        // Another version may do otherwise in everything that was learned.
+        if facts.version.as_ref().is_some_and(|known| *known != version) {
+            *facts = Facts::default();
+        }
+        facts.version = Some(version.clone());
         version
+    }
+
+    /// Whether clients are created with an id of the operator's choice. Hydra 2.0 and 2.1 choose
+    /// ids themselves; that shows when one is refused.
+    #[must_use]
+    pub fn takes_chosen_ids(&self) -> bool {
+        !self.facts().refuses_chosen_ids
+    }
+
+    /// A client with a chosen id was refused for its id. Returns whether this is news.
+    pub fn refused_chosen_id(&self) -> bool {
+        !std::mem::replace(&mut self.facts().refuses_chosen_ids, true)
     }
 
     /// What Hydra puts in place of an empty value, as far as it was seen.

@@ -1,18 +1,12 @@
 //! The composition root: builds the clients, the context and the controllers, and joins them.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    future::Future,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod connections;
+
+use std::{collections::BTreeMap, convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
 use kube::{
-    Api, Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    Api, Client,
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
         Controller,
@@ -28,12 +22,12 @@ use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
     controller::Backoff,
-    hydra::{ConfigError, Hydra, HydraConfig, Outcome},
+    hydra::ConfigError,
     instance::Instance,
     kubernetes::{ApiError, events::Events, referrers::Referrers, streams},
-    metrics::{Metrics, ResponseCode},
+    metrics::Metrics,
     oauth2client::{self, CONTROLLER, Context, sweep},
-    settings::{self, HydraSettings, Setting, Settings},
+    settings::{self, Setting, Settings},
 };
 
 /// Name of the one instance that there is.
@@ -84,8 +78,10 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let server = AdminServer::bind(settings.admin_listen).await?;
-    let instance = Arc::new(Instance::new(INSTANCE, hydra(&settings.hydra, &metrics)?));
-    let client = Client::try_from(kubernetes(&settings).await?).map_err(Error::Client)?;
+    let instance =
+        Arc::new(Instance::new(INSTANCE, connections::hydra(&settings.hydra, &metrics)?));
+    let client =
+        Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
     let context = Arc::new(context(&settings, client, instance, metrics.clone()));
 
     metrics.controller(CONTROLLER, settings.concurrency);
@@ -218,10 +214,10 @@ fn run_controller(
         .reconcile_on(affected)
         .reconcile_on(woken)
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(oauth2client::reconcile, never_fails, context)
-        .for_each(|result| {
+        .run(oauth2client::reconcile, never_fails, context.clone())
+        .for_each(move |result| {
             if let Err(error) = result {
-                log_queue_error(&error);
+                queue_failed(&error, &context);
             }
             std::future::ready(())
         });
@@ -239,10 +235,16 @@ fn never_fails(_: Arc<Watched>, error: &Infallible, _: Arc<Context>) -> Action {
     match *error {}
 }
 
-fn log_queue_error(error: &controller::Error<Infallible, kube::runtime::watcher::Error>) {
+fn queue_failed(
+    error: &controller::Error<Infallible, kube::runtime::watcher::Error>,
+    context: &Context,
+) {
     match error {
-        // A deleted resource whose Secret is collected after it: there is nothing left to do.
-        controller::Error::ObjectNotFound(object) => tracing::debug!(%object, "Already gone"),
+        // A Secret was collected after its resource: there is nothing left to do.
+        controller::Error::ObjectNotFound(object) => {
+            let namespace = object.namespace.clone().unwrap_or_default();
+            oauth2client::forget(&(namespace, object.name.clone()), context);
+        }
         controller::Error::QueueError(error) => {
             tracing::warn!(%error, "Watching OAuth2Clients failed");
         }
@@ -296,42 +298,4 @@ fn context(
         pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,
         resync_interval: settings.resync_interval,
     }
-}
-
-async fn kubernetes(settings: &Settings) -> Result<Config, Error> {
-    let Some(path) = &settings.kubeconfig else { return Ok(Config::infer().await?) };
-    let kubeconfig = Kubeconfig::read_from(path)?;
-    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
-}
-
-fn hydra(settings: &HydraSettings, metrics: &Metrics) -> Result<Hydra, Error> {
-    let read = |setting, path: &Option<PathBuf>| path.as_deref().map(|path| read(setting, path));
-    let certificate = read(settings::HYDRA_CLIENT_CERT_FILE, &settings.client_cert_file);
-    let key = read(settings::HYDRA_CLIENT_KEY_FILE, &settings.client_key_file);
-    let identity = certificate.into_iter().chain(key).collect::<Result<Vec<_>, _>>()?.concat();
-    let metrics = metrics.clone();
-    let config = HydraConfig {
-        ca_pem: read(settings::HYDRA_CA_FILE, &settings.ca_file).transpose()?,
-        client_certificate_pem: (!identity.is_empty()).then(|| identity.into()),
-        headers_file: settings.headers_file.clone(),
-        forwarded_proto: settings.forwarded_proto.clone(),
-        request_timeout: settings.request_timeout,
-        on_request: Some(Arc::new(move |operation, outcome, duration| {
-            let code = match outcome {
-                Outcome::Answered(status) => ResponseCode::Status(status.as_u16()),
-                Outcome::Failed => ResponseCode::NoResponse,
-            };
-            metrics.hydra_request(INSTANCE, operation.as_str(), code, duration);
-        })),
-        ..HydraConfig::new(settings.admin_url.clone())
-    };
-    Ok(Hydra::new(config)?)
-}
-
-fn read(setting: Setting, path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::File {
-        setting,
-        path: path.display().to_string(),
-        source,
-    })
 }

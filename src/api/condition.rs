@@ -5,10 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+// `metav1.Condition`, but with all members optional except `type` and `status`: resources exist whose conditions have
+// nothing else.
 /// One aspect of the state of a resource.
-///
-/// It has the members of `metav1.Condition`. All but `type` and `status` are optional, because resources exist whose
-/// conditions have nothing else.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

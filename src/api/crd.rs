@@ -88,3 +88,47 @@ fn reflow(text: &str) -> String {
     let paragraphs = text.split("\n\n");
     paragraphs.map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_of(schema: &mut JSONSchemaProps, schemas: &mut Vec<JSONSchemaProps>) {
+        schemas.push(schema.clone());
+        below(schema).for_each(|schema| all_of(schema, schemas));
+    }
+
+    fn schemas() -> Vec<JSONSchemaProps> {
+        let mut schemas = Vec::new();
+        for crd in crds() {
+            for version in crd.spec.versions {
+                let mut root = version.schema.unwrap().open_api_v3_schema.unwrap();
+                all_of(&mut root, &mut schemas);
+            }
+        }
+        schemas
+    }
+
+    #[test]
+    fn the_schemas_have_the_form_of_kubernetes() {
+        let schemas = schemas();
+        assert!(schemas.len() > 100, "{}", schemas.len());
+        for schema in schemas {
+            let is_free_form = schema.x_kubernetes_preserve_unknown_fields == Some(true);
+            assert!(schema.title.is_none(), "{schema:?}");
+            assert!(schema.nullable != Some(true) || is_free_form, "{schema:?}");
+            assert!(schema.additional_properties.is_none(), "{schema:?}");
+            assert!(
+                !schema.format.as_deref().unwrap_or_default().starts_with("uint"),
+                "{schema:?}"
+            );
+            let is_list = schema.type_.as_deref() == Some("array");
+            assert_eq!(is_list, schema.x_kubernetes_list_type.is_some(), "{schema:?}");
+        }
+    }
+
+    #[test]
+    fn a_paragraph_is_one_line() {
+        assert_eq!(reflow("one\ntwo\n\nthree\nfour"), "one two\n\nthree four");
+    }
+}

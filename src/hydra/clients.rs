@@ -19,8 +19,9 @@ use super::secret::ClientSecret;
 pub struct Created {
     /// The client as Hydra stored it.
     pub client: OAuth2Client,
-    /// The secret, chosen by the caller or else by Hydra, which shows it this one time. Hydra chooses
-    /// one for `private_key_jwt` too, and keeps the one that it chooses for `none` to itself.
+    /// The secret, chosen by the caller or else by Hydra, which shows it this one time. Hydra
+    /// chooses one for `private_key_jwt` too, and keeps the one that it chooses for `none` to
+    /// itself.
     pub secret: Option<ClientSecret>,
 }
 
@@ -64,8 +65,8 @@ impl Hydra {
     /// Creates a client (`POST /clients`), with the id that `client` names or else one of Hydra's
     /// choice. An id that exists is a [`Conflict`](ErrorKind::Conflict).
     ///
-    /// A lost reply leaves open whether the client was created; only with a chosen id can the caller
-    /// find out.
+    /// A lost reply leaves open whether the client was created; only with a chosen id can the
+    /// caller find out.
     pub async fn create_client(
         &self,
         client: &OAuth2Client,
@@ -101,8 +102,8 @@ impl Hydra {
     }
 
     /// Replaces a client as a whole (`PUT /clients/{id}`): what `client` leaves out becomes Hydra's
-    /// default, which is why it is to be built by [`merged`](super::meaning::merged). Without a secret
-    /// the present one stays valid. The id in `client` does not count.
+    /// default, which is why it is to be built by [`merged`](super::meaning::merged). Without a
+    /// secret the present one stays valid. The id in `client` does not count.
     ///
     /// The registration access token of the client, if it had one, becomes invalid.
     pub async fn replace_client(
@@ -208,8 +209,8 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// The page to read next. A page that was read before, or too many of them, is an error: what was
-    /// read so far may not be all.
+    /// The page to read next. A page that was read before, or too many of them, is an error: what
+    /// was read so far may not be all.
     fn next_page(&mut self) -> Result<Option<Cursor>, HydraError> {
         let Some(cursor) = self.next.take() else { return Ok(None) };
         if self.visited.len() >= MAX_PAGES || !self.visited.insert(cursor.clone()) {

@@ -158,7 +158,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_shows_a_secret(before in ".{0,600}", secret in "[A-Za-z0-9_~-]{6,72}", after in ".*") {
+        fn never_shows_a_secret(
+            before in ".{0,600}", secret in "[A-Za-z0-9_~-]{6,72}", after in ".*",
+        ) {
             let shown = presentable(&format!("{before}{secret}{after}"), [secret.as_str()]);
             prop_assert!(!shown.contains(&secret));
             prop_assert!(shown.chars().count() <= MAX_CHARS + 1);

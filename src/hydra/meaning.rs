@@ -161,8 +161,8 @@ pub fn learn(sent: &OAuth2Client, reply: &OAuth2Client) -> ServerDefaults {
 /// The body of a PUT, which replaces the whole client: `desired`, and for every member that it does
 /// not manage the observed value, members unknown to the model included.
 ///
-/// What only the server sets is left out, and so is an empty key set. Of `jwks` and `jwks_uri`, which
-/// exclude each other, an observed one gives way to a desired one.
+/// What only the server sets is left out, and so is an empty key set. Of `jwks` and `jwks_uri`,
+/// which exclude each other, an observed one gives way to a desired one.
 #[must_use]
 pub fn merged(desired: &OAuth2Client, observed: &OAuth2Client) -> OAuth2Client {
     let mut body = desired.clone();
@@ -530,7 +530,8 @@ mod tests {
             let sets = [&mut turned.redirect_uris, &mut turned.grant_types, &mut turned.contacts];
             sets.into_iter().flatten().for_each(|list| list.reverse());
             let defaults = ServerDefaults::default();
-            let diff = |observed| differences(&desired, observed, &defaults, Unlearned::AssumeEqual);
+            let assumed = Unlearned::AssumeEqual;
+            let diff = |observed| differences(&desired, observed, &defaults, assumed);
             prop_assert_eq!(diff(&observed), diff(&turned));
         }
 

@@ -1,12 +1,13 @@
 //! The admin API of Ory Hydra, without any Kubernetes.
 //!
 //! One model serves all generations of Hydra (1.x, 2.0 to 2.3, 25.x and later): [`OAuth2Client`].
-//! Which generation answers is found by how it behaves, and what follows from it stands in one file,
+//! Which generation answers is found by how it behaves, and what follows from it stands in one
+//! file,
 //! `generation.rs`. [`Hydra`] does the requests, [`meaning`] the comparison of clients, without IO.
 //!
-//! Answers are bounded in time and size, redirects are not followed, and no error text holds a secret
-//! or the words of another program. No request is repeated, except one that met another generation
-//! than expected, which has had no effect.
+//! Answers are bounded in time and size, redirects are not followed, and no error text holds a
+//! secret or the words of another program. No request is repeated, except one that met another
+//! generation than expected, which has had no effect.
 
 mod clients;
 mod config;
@@ -85,8 +86,8 @@ impl Hydra {
         *found = Some(generation);
     }
 
-    /// Asks anew, whatever was found before. Concurrent callers each ask: waiting for one that waits
-    /// for a Hydra that is away would add up their time-outs.
+    /// Asks anew, whatever was found before. Concurrent callers each ask: waiting for one that
+    /// waits for a Hydra that is away would add up their time-outs.
     async fn discover(&self) -> Result<Generation, HydraError> {
         let operation = Operation::Discover;
         let mut status = None;
@@ -107,8 +108,9 @@ impl Hydra {
         Err(HydraError::no_admin_api(operation, status))
     }
 
-    /// Makes an attempt for the generation last found, and one more if the answer shows that another
-    /// generation has taken its place. The first had no effect then: there was no such route.
+    /// Makes an attempt for the generation last found, and one more if the answer shows that
+    /// another generation has taken its place. The first had no effect then: there was no such
+    /// route.
     async fn for_generation<T, A, F>(&self, attempt: A) -> Result<T, HydraError>
     where
         A: Fn(Generation) -> F + Send + Sync,
@@ -123,5 +125,23 @@ impl Hydra {
             }
             result => result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The controller polls these futures on any thread.
+    #[test]
+    fn operations_can_move_between_threads() {
+        fn assert_send<T: Send>(_: impl Fn(Hydra, ClientId, OAuth2Client) -> T) {}
+        assert_send(|hydra, id, _| async move { hydra.get_client(&id).await });
+        assert_send(|hydra, _, client| async move { hydra.create_client(&client, None).await });
+        assert_send(|hydra, id, body| async move { hydra.replace_client(&id, &body, None).await });
+        assert_send(|hydra, id, _| async move { hydra.delete_client(&id).await });
+        assert_send(|hydra, id, _| async move { hydra.list_clients(Some(id.as_str())).await });
+        assert_send(|hydra, _, _| async move { hydra.generation().await });
+        assert_send(|hydra, _, _| async move { (hydra.version().await, hydra.ready().await) });
     }
 }

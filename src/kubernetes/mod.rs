@@ -10,5 +10,5 @@ pub mod status;
 pub mod streams;
 
 pub use error::ApiError;
-pub use ownership::{Owner, SecretState, StoredCredentials};
-pub use secrets::{SecretKeys, SecretVersion, Secrets};
+pub use ownership::{Owner, SecretKeys, SecretState, SecretVersion, StoredCredentials};
+pub use secrets::Secrets;

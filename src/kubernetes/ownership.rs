@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
 use kube::ResourceExt;
 use secrecy::SecretString;
-
-use super::secrets::{SecretKeys, SecretVersion};
 
 /// The resource that asks, as far as ownership is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,35 @@ pub struct Owner {
     pub name: String,
     /// `metadata.uid` of the resource: the only proof of ownership.
     pub uid: String,
+}
+
+/// Names of the two data keys of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretKeys {
+    /// Key of the client id.
+    pub id: String,
+    /// Key of the client secret.
+    pub secret: String,
+}
+
+/// Which version of which Secret: changes with every write to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretVersion {
+    /// `metadata.uid`
+    pub uid: String,
+    /// `metadata.resourceVersion`
+    pub resource_version: String,
+}
+
+impl SecretVersion {
+    /// The version that `metadata` names.
+    #[must_use]
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// The credentials that a Secret holds, and the version of it that holds them.
@@ -76,11 +107,10 @@ pub fn classify(
 ) -> SecretState {
     let Some(secret) = secret else { return SecretState::Absent };
     let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
-    let of_our_kind =
-        |reference: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference| {
-            reference.kind == owner.kind
-                && reference.api_version.split('/').next() == Some(owner.group.as_str())
-        };
+    let of_our_kind = |reference: &&OwnerReference| {
+        reference.kind == owner.kind
+            && reference.api_version.split('/').next() == Some(owner.group.as_str())
+    };
     if owners.iter().filter(of_our_kind).any(|reference| reference.uid == owner.uid) {
         return SecretState::Ours(stored(secret, keys, labels));
     }
@@ -126,8 +156,6 @@ fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-
     use super::*;
 
     fn owner() -> Owner {

@@ -13,46 +13,20 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{ApiError, Owner, SecretState, ownership::classify};
+use super::{
+    ApiError, Owner, SecretState,
+    ownership::{SecretKeys, SecretVersion, classify},
+};
 
 /// Field manager of the credentials in a Secret: one manager for the one place that writes them.
 const FIELD_MANAGER: &str = "hydra-operator/credentials";
 
-/// Names of the two data keys of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretKeys {
-    /// Key of the client id.
-    pub id: String,
-    /// Key of the client secret.
-    pub secret: String,
-}
-
-/// Which version of which Secret: changes with every write to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SecretVersion {
-    /// `metadata.uid`
-    pub uid: String,
-    /// `metadata.resourceVersion`
-    pub resource_version: String,
-}
-
-impl SecretVersion {
-    /// The version that `metadata` names.
-    #[must_use]
-    pub fn of(metadata: &ObjectMeta) -> Self {
-        Self {
-            uid: metadata.uid.clone().unwrap_or_default(),
-            resource_version: metadata.resource_version.clone().unwrap_or_default(),
-        }
-    }
-}
-
-/// The data of a Secret: client id, and client secret where the client has one.
+/// The data of a Secret: client id, where it is known, and client secret, where there is one.
 #[derive(Clone, Copy)]
 pub struct SecretData<'a> {
     /// Value of the client id key.
-    pub id: &'a str,
-    /// Value of the client secret key; absent for clients without a secret.
+    pub id: Option<&'a str>,
+    /// Value of the client secret key.
     pub secret: Option<&'a str>,
 }
 
@@ -161,11 +135,10 @@ impl Secrets {
     }
 
     fn encode(&self, data: &SecretData<'_>) -> BTreeMap<String, ByteString> {
-        let id = (self.keys.id.clone(), ByteString(data.id.as_bytes().to_vec()));
-        let secret = data
-            .secret
-            .map(|secret| (self.keys.secret.clone(), ByteString(secret.as_bytes().to_vec())));
-        std::iter::once(id).chain(secret).collect()
+        let keys = [(&self.keys.id, data.id), (&self.keys.secret, data.secret)];
+        keys.into_iter()
+            .filter_map(|(key, value)| Some((key.clone(), ByteString(value?.as_bytes().to_vec()))))
+            .collect()
     }
 }
 

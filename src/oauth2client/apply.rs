@@ -4,10 +4,11 @@
 use super::{
     credentials::{Credentials, SecretStep},
     desired::Desired,
-    error::{self, Failure},
+    error::{self, Failure, Reason},
     plan::{ClientStep, Plan},
 };
 use crate::{
+    controller::Class,
     hydra::{self, ClientId, ClientSecret, meaning},
     instance::Instance,
     kubernetes::{Owner, SecretVersion, Secrets, secrets::SecretData},
@@ -51,72 +52,86 @@ pub enum ClientChange {
     },
 }
 
+/// Where a pass writes to.
+pub struct Targets<'a> {
+    /// The resource, as owner of its Secret.
+    pub owner: &'a Owner,
+    /// `apiVersion` of the resource.
+    pub api_version: &'a str,
+    /// The Secrets of its namespace.
+    pub secrets: &'a Secrets,
+    /// Its Hydra.
+    pub instance: &'a Instance,
+}
+
 /// Carries out `plan`. Each step can be repeated: one that was done and not noticed is found done
 /// by the next pass.
-pub async fn apply(
-    plan: Plan,
-    desired: &Desired,
-    owner: &Owner,
-    api_version: &str,
-    secrets: &Secrets,
-    instance: &Instance,
-) -> Result<Applied, Failure> {
+pub async fn apply(plan: Plan, desired: &Desired, to: Targets<'_>) -> Result<Applied, Failure> {
     let Plan { credentials, client } = plan;
-    let (secret, secret_change) =
-        store(&credentials, &desired.secret_name, owner, api_version, secrets).await?;
-    let (client_change, unsupported) = match client {
-        ClientStep::Keep { unsupported } => (None, unsupported),
-        ClientStep::Create { client, secret } => {
-            let unsupported = create(&credentials.id, &client, secret.as_ref(), instance).await?;
-            (Some(ClientChange::Created), unsupported)
+    let (mut secret, mut secret_change) = store(&credentials, &desired.secret_name, &to).await?;
+    let (client_id, client_change, unsupported) = match (client, &credentials.id) {
+        (ClientStep::Create { client, secret }, _) => {
+            let (id, unsupported) = create(&client, secret.as_ref(), to.instance).await?;
+            (id, Some(ClientChange::Created), unsupported)
         }
-        ClientStep::Replace { client, secret, differing } => {
-            let unsupported =
-                replace(&credentials.id, &client, desired, secret.as_ref(), instance).await?;
+        (ClientStep::Replace { client, secret, differing }, Some(id)) => {
+            let unsupported = replace(id, &client, desired, secret.as_ref(), to.instance).await?;
             let secret = secret.is_some();
-            (Some(ClientChange::Replaced { differing, secret }), unsupported)
+            (id.clone(), Some(ClientChange::Replaced { differing, secret }), unsupported)
         }
+        (ClientStep::Keep { unsupported }, Some(id)) => (id.clone(), None, unsupported),
+        (ClientStep::Replace { .. } | ClientStep::Keep { .. }, None) => return Err(nameless()),
     };
-    Ok(Applied { client_id: credentials.id, secret, secret_change, client_change, unsupported })
+    if credentials.id.is_none() {
+        // Stored at once: until then only the owner mark leads to the client.
+        let step = SecretStep::Complete(secret);
+        let named = Credentials { id: Some(client_id.clone()), step, ..credentials };
+        let completed = store(&named, &desired.secret_name, &to).await?;
+        secret = completed.0;
+        secret_change = secret_change.or(completed.1);
+    }
+    Ok(Applied { client_id, secret, secret_change, client_change, unsupported })
 }
 
 async fn store(
     credentials: &Credentials,
     name: &str,
-    owner: &Owner,
-    api_version: &str,
-    secrets: &Secrets,
+    to: &Targets<'_>,
 ) -> Result<(SecretVersion, Option<SecretChange>), Failure> {
     let data = SecretData {
-        id: credentials.id.as_str(),
+        id: credentials.id.as_ref().map(ClientId::as_str),
         secret: credentials.secret.as_ref().map(ClientSecret::expose),
     };
     let written = match &credentials.step {
         SecretStep::Keep(version) => return Ok((version.clone(), None)),
-        SecretStep::Create => secrets
-            .create(name, owner, api_version, &data)
-            .await
-            .map(|version| (version, Some(SecretChange::Created))),
-        SecretStep::Complete(read) => secrets
-            .apply(name, read, &data)
-            .await
-            .map(|version| (version, Some(SecretChange::Completed))),
+        SecretStep::Create => {
+            let created = to.secrets.create(name, to.owner, to.api_version, &data).await;
+            created.map(|version| (version, Some(SecretChange::Created)))
+        }
+        SecretStep::Complete(read) => {
+            let applied = to.secrets.apply(name, read, &data).await;
+            applied.map(|version| (version, Some(SecretChange::Completed)))
+        }
     };
     written.map_err(|error| error::secret_write(name, &error))
 }
 
 async fn create(
-    id: &ClientId,
     client: &hydra::OAuth2Client,
     secret: Option<&ClientSecret>,
     instance: &Instance,
-) -> Result<Vec<&'static str>, Failure> {
-    let created = instance
-        .hydra()
-        .create_client(client, secret)
-        .await
-        .map_err(|error| error::hydra(&format!("create client {id} in Hydra"), &error))?;
-    Ok(dropped(client, &created.client, instance))
+) -> Result<(ClientId, Vec<&'static str>), Failure> {
+    let created = instance.hydra().create_client(client, secret).await.map_err(|error| {
+        let failure = error::hydra("create the client in Hydra", &error);
+        if error.refuses_chosen_ids() && instance.refused_chosen_id() {
+            Failure { class: Class::Conflict, ..failure }
+        } else {
+            failure
+        }
+    })?;
+    let id = created.client.client_id.as_deref().map(ClientId::parse);
+    let id = id.and_then(Result::ok).ok_or_else(nameless)?;
+    Ok((id, dropped(client, &created.client, instance)))
 }
 
 async fn replace(
@@ -132,6 +147,13 @@ async fn replace(
         .await
         .map_err(|error| error::hydra(&format!("update client {id} in Hydra"), &error))?;
     Ok(dropped(&desired.client, &reply, instance))
+}
+
+fn nameless() -> Failure {
+    Failure::transient(
+        Reason::HydraUnreachable,
+        "Hydra answered with a client that has no usable id",
+    )
 }
 
 /// The members of `sent` that Hydra's reply does not show: it answers with what it keeps.

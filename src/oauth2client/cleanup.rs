@@ -3,7 +3,7 @@
 use super::{
     desired::{needs_secret, owner_mark},
     error::{self, Failure},
-    status::Record,
+    record::Record,
 };
 use crate::{
     api::{OAuth2Client, oauth2client::DeletionPolicy},

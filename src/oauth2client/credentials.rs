@@ -24,8 +24,8 @@ pub struct Fresh {
 /// Credentials, and what has to be done for the Secret to hold them.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The client's id.
-    pub id: ClientId,
+    /// The client's id; none where Hydra chooses it.
+    pub id: Option<ClientId>,
     /// The client's secret; none for clients that authenticate without one.
     pub secret: Option<ClientSecret>,
     /// What has to be done for the Secret to hold them.
@@ -87,15 +87,14 @@ pub fn known_id(
     }
 }
 
-/// The credentials of the client `id`, or of a new one: what the Secret holds is kept, what it
-/// lacks comes from `fresh`.
+/// The credentials of the client `id`: what the Secret holds is kept, and a secret that it lacks
+/// comes from `fresh`.
 pub fn credentials(
     desired: &Desired,
     id: Option<ClientId>,
     secret: &SecretState,
     fresh: &Fresh,
 ) -> Result<Credentials, Failure> {
-    let id = id.unwrap_or_else(|| fresh.id.clone());
     let generated = desired.needs_secret.then(|| fresh.secret.clone());
     let name = &desired.secret_name;
     match secret {
@@ -108,8 +107,9 @@ pub fn credentials(
         }),
         SecretState::Ours(stored) => {
             let kept = stored_secret(desired, stored)?;
-            let complete = stored.id.as_deref() == Some(id.as_str())
-                && (kept.is_some() || !desired.needs_secret);
+            // An id that Hydra is yet to choose is written once it has.
+            let names_it = id.as_ref().is_none_or(|id| stored.id.as_deref() == Some(id.as_str()));
+            let complete = names_it && (kept.is_some() || !desired.needs_secret);
             let version = stored.version.clone();
             let step =
                 if complete { SecretStep::Keep(version) } else { SecretStep::Complete(version) };
@@ -252,7 +252,7 @@ mod tests {
         );
         let Ok(credentials) = result else { panic!("refused") };
         assert!(matches!(credentials.step, SecretStep::Complete(_)));
-        assert_eq!(credentials.id, held);
+        assert_eq!(credentials.id, Some(held));
         assert_eq!(credentials.secret.map(|s| s.expose().to_owned()), Some("stored-secret".into()));
     }
 }

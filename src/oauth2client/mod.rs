@@ -17,6 +17,7 @@ pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
+pub mod record;
 mod report;
 pub mod status;
 pub mod sweep;
@@ -36,13 +37,16 @@ use kube::{
 use tracing::Instrument;
 
 pub use context::Context;
+pub use report::forget;
 
 use self::{
+    apply::{Targets, apply},
     desired::desired,
     error::Failure,
     observe::observe,
     plan::plan,
-    status::{Outcome, Record},
+    record::Record,
+    status::Outcome,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
@@ -108,7 +112,7 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
     .await;
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
-            report::forget(&key, context);
+            forget(&key, context);
             reported
         }
         Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {
@@ -140,7 +144,8 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
     let desired = desired(resource)?;
     let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
     let plan = plan(&desired, &observed, &fresh)?;
-    let applied = apply::apply(plan, &desired, &owner, &api_version, &secrets, instance).await?;
+    let targets = Targets { owner: &owner, api_version: &api_version, secrets: &secrets, instance };
+    let applied = apply(plan, &desired, targets).await?;
 
     let secret = (namespace, desired.secret_name);
     context.referrers.handled(&secret, &applied.secret);

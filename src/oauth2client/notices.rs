@@ -4,7 +4,8 @@
 use super::{
     apply::{Applied, ClientChange, SecretChange},
     error::{Failure, Reason},
-    status::{Outcome, Record},
+    record::Record,
+    status::Outcome,
 };
 use crate::{
     api::{ConditionType, OAuth2Client, OAuth2ClientStatus, condition},

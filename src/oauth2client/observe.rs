@@ -4,7 +4,7 @@ use super::{
     credentials::known_id,
     desired::Desired,
     error::{self, Failure, Reason},
-    status::Record,
+    record::Record,
 };
 use crate::{
     controller::Class,
@@ -28,6 +28,8 @@ pub struct Observed {
     pub settled: bool,
     /// Names of members that this version of Hydra is known not to keep.
     pub unsupported: Vec<String>,
+    /// Whether Hydra takes ids of the operator's choice.
+    pub takes_chosen_ids: bool,
     /// What Hydra puts in place of an empty value, as far as it is known.
     pub defaults: ServerDefaults,
 }
@@ -51,22 +53,13 @@ pub async fn observe(
         Class::Transient if idle => Failure { class: Class::Unobserved, ..failure },
         _ => failure,
     };
-    let client = match &id {
-        Some(id) => by_id(id, instance).await,
-        None => by_owner(desired, instance).await,
-    }
-    .map_err(unobserved)?;
-    let found = client.as_ref().and_then(|client| client.client_id.as_deref());
-    let id = match (id, found) {
-        (Some(id), _) => Some(id),
-        (None, Some(found)) => Some(ClientId::parse(found).map_err(|error| {
-            Failure::terminal(
-                Reason::ClientIdTaken,
-                format!("the client of this resource in Hydra has an unusable id: {error}"),
-            )
-        })?),
-        (None, None) => None,
-    };
+    // An id that only our own Secret names was proposed by us. A Hydra that chooses ids itself has
+    // refused it, or has given the client another one that did not find its way into the Secret.
+    let proposed = desired.client_id.is_none()
+        && record.client_id.is_none()
+        && matches!(secret, SecretState::Ours(_));
+    let in_doubt = proposed && !instance.takes_chosen_ids();
+    let (id, client) = locate(id, in_doubt, desired, instance).await.map_err(unobserved)?;
     Ok(Observed {
         secret,
         id,
@@ -74,8 +67,31 @@ pub async fn observe(
         sent: record.sent.clone(),
         settled: record.settled,
         unsupported: unsupported(record, instance).await,
+        takes_chosen_ids: instance.takes_chosen_ids(),
         defaults: instance.defaults(),
     })
+}
+
+/// Finds the client by its id, or by its owner mark where the id is unknown or in doubt.
+async fn locate(
+    id: Option<ClientId>,
+    in_doubt: bool,
+    desired: &Desired,
+    instance: &Instance,
+) -> Result<(Option<ClientId>, Option<hydra::OAuth2Client>), Failure> {
+    if let Some(id) = id {
+        let client = by_id(&id, instance).await?;
+        if client.is_some() || !in_doubt {
+            return Ok((Some(id), client));
+        }
+    }
+    let Some(client) = by_owner(desired, instance).await? else { return Ok((None, None)) };
+    let id = ClientId::parse(client.client_id.as_deref().unwrap_or_default());
+    let id = id.map_err(|error| {
+        let message = format!("the client of this resource in Hydra has an unusable id: {error}");
+        Failure::terminal(Reason::ClientIdTaken, message)
+    })?;
+    Ok((Some(id), Some(client)))
 }
 
 /// What Hydra did not keep counts as long as it is the same Hydra.

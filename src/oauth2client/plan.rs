@@ -30,7 +30,7 @@ pub enum ClientStep {
     },
     /// There is no client of that id: POST.
     Create {
-        /// The client, with its id.
+        /// The client, with its id unless Hydra chooses it.
         client: Box<hydra::OAuth2Client>,
         /// The secret it shall have.
         secret: Option<ClientSecret>,
@@ -62,7 +62,9 @@ pub fn plan(desired: &Desired, observed: &Observed, fresh: &Fresh) -> Result<Pla
     {
         return Err(taken(desired, observed));
     }
-    let credentials = credentials(desired, observed.id.clone(), &observed.secret, fresh)?;
+    let proposed = || observed.takes_chosen_ids.then(|| fresh.id.clone());
+    let id = observed.id.clone().or_else(proposed);
+    let credentials = credentials(desired, id, &observed.secret, fresh)?;
     let client = match &observed.client {
         None => create(desired, &credentials),
         Some(client) => replace(desired, observed, client, &credentials),
@@ -72,7 +74,7 @@ pub fn plan(desired: &Desired, observed: &Observed, fresh: &Fresh) -> Result<Pla
 
 fn create(desired: &Desired, credentials: &Credentials) -> ClientStep {
     let mut client = desired.client.clone();
-    client.client_id = Some(credentials.id.to_string());
+    client.client_id = credentials.id.as_ref().map(ToString::to_string);
     let secret = desired.needs_secret.then(|| credentials.secret.clone()).flatten();
     ClientStep::Create { client: Box::new(client), secret }
 }
@@ -169,6 +171,7 @@ mod tests {
             sent: None,
             settled: false,
             unsupported: Vec::new(),
+            takes_chosen_ids: true,
             defaults: ServerDefaults { scope: None, subject_type: Some("public".into()) },
         }
     }
@@ -374,9 +377,11 @@ mod tests {
                 SecretVersion { uid: "u".into(), resource_version: "99".into() }
             }
         };
+        let chosen = || ClientId::parse("chosen-by-hydra").unwrap();
+        let id = credentials.id.clone().unwrap_or_else(chosen);
         let now = StoredCredentials {
             version: version.clone(),
-            id: Some(credentials.id.to_string()),
+            id: Some(id.to_string()),
             secret: credentials.secret.as_ref().map(|secret| secret.expose().into()),
             created_here: true,
         };
@@ -395,11 +400,12 @@ mod tests {
         assert_eq!(desired.client.owner.as_deref(), Some(MARK));
         Observed {
             secret: if users { SecretState::Users(now) } else { SecretState::Ours(now) },
-            id: Some(credentials.id.clone()),
+            id: Some(id),
             client: kept,
             sent: Some(version),
             settled: true,
             unsupported: Vec::new(),
+            takes_chosen_ids: observed.takes_chosen_ids,
             defaults,
         }
     }
@@ -410,6 +416,7 @@ mod tests {
             spec in specs(),
             former in specs(),
             (secret, exists, settled, recorded) in states(),
+            takes_chosen_ids in any::<bool>(),
         ) {
             let desired = desired(&resource(&spec)).unwrap();
             let state = match secret {
@@ -423,6 +430,7 @@ mod tests {
             let client = exists.then(|| in_hydra(&former));
             let mut before = observed(state, client);
             before.settled = settled;
+            before.takes_chosen_ids = takes_chosen_ids;
             before.sent = recorded.then(|| version("1"));
             let first = plan(&desired, &before, &fresh()).unwrap_or_else(|f| unreachable!("{f}"));
             let after = applied(&desired, &before, &first);

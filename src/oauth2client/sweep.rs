@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{desired::desired, error::Reason, status::Record};
+use super::{desired::desired, error::Reason, record::Record};
 use crate::{
     api::{ConditionType, OAuth2Client, condition},
     controller::backoff::{self, jittered},

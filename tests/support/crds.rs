@@ -1,6 +1,6 @@
 //! Server-side apply as the administrator: custom resource definitions, and manifests of any kind.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -46,7 +46,12 @@ pub fn committed() -> Vec<Value> {
         folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "yaml"));
     names.sort();
-    names.iter().flat_map(|name| read_manifest(&format!("crds/{name}"))).collect()
+    let definitions: Vec<_> =
+        names.iter().flat_map(|name| read_manifest(&format!("crds/{name}"))).collect();
+    let kinds: HashSet<_> =
+        definitions.iter().map(|definition| &definition["metadata"]["name"]).collect();
+    assert_eq!(kinds.len(), definitions.len(), "a kind is defined twice in {names:?}");
+    definitions
 }
 
 /// Applies definitions and waits until they are established and served.

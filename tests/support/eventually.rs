@@ -6,7 +6,7 @@ use std::{
 };
 
 /// How long [`eventually`] waits: far longer than anything takes, so that only a real failure reaches it.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a look at the state found: what was waited for, or a description of the state that is not it yet.

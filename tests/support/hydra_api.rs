@@ -87,8 +87,8 @@ impl Hydra {
     pub async fn list_all_clients(&self) -> Vec<Value> {
         let mut clients = Vec::new();
         let mut query = match self.generation() {
-            Generation::V1 => Some("limit=500&offset=0".to_owned()),
-            Generation::V2 => Some("page_size=500".to_owned()),
+            Generation::V1 => Some("limit=200&offset=0".to_owned()),
+            Generation::V2 => Some("page_size=200".to_owned()),
         };
         while let Some(page) = query {
             let path = format!("/clients?{page}");
@@ -107,9 +107,9 @@ impl Hydra {
     /// The ids of the clients of an owner, sorted.
     pub async fn client_ids_of(&self, owner: &str) -> Vec<String> {
         let clients = self.list_all_clients().await;
-        let owned = clients.iter().filter(|client| client["owner"] == owner);
+        let matching = clients.iter().filter(|client| client["owner"] == owner);
         let mut ids: Vec<_> =
-            owned.map(|client| client["client_id"].as_str().unwrap().to_owned()).collect();
+            matching.map(|client| client["client_id"].as_str().unwrap().to_owned()).collect();
         ids.sort();
         ids
     }

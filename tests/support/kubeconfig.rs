@@ -1,7 +1,10 @@
 //! Kubeconfigs, for clients of the tests and as files for kubectl and the operator.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use kube::{Client, Config, config::Kubeconfig};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use serde_json::{Value, json};
 
 use super::pki::Identity;
@@ -42,6 +45,7 @@ pub fn kubeconfig(url: &str, ca_certificate: &str, user: &User<'_>) -> String {
 /// A client for a kubeconfig's text. It belongs to the runtime that it is made in, so each test makes its own.
 pub async fn client(kubeconfig: &str) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+    let config =
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
 }

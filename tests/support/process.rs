@@ -19,7 +19,7 @@ use super::{
 };
 
 /// How long a process may take to end after SIGTERM.
-const TERMINATION_LIMIT: Duration = Duration::from_secs(60);
+const TERMINATION_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running program under `supervise`: it and its descendants end when this is dropped or this process ends.
 #[derive(Debug)]
@@ -132,10 +132,10 @@ impl Process {
 
     /// Waits until it ends, and returns its exit status as [`Self::exit_status`] does.
     pub async fn wait(&mut self) -> i32 {
-        match within(TERMINATION_LIMIT, async || self.exit_status()).await {
-            Ok(status) => status,
-            Err(_) => panic!("{} still runs; its log ends:\n{}", self.name, self.log_tail()),
-        }
+        let Ok(status) = within(TERMINATION_LIMIT, async || self.exit_status()).await else {
+            panic!("{} still runs; its log ends:\n{}", self.name, self.log_tail());
+        };
+        status
     }
 
     /// Sends SIGTERM and waits for the end: 0 after a clean shutdown, 143 if the signal killed it.

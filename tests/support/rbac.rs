@@ -1,4 +1,4 @@
-//! The operator's ServiceAccount with exactly the rights of `deploy/rbac/`.
+//! The operator's `ServiceAccount` with exactly the rights of `deploy/rbac/`.
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -19,7 +19,7 @@ const NAME: &str = "hydra-operator";
 const NAMESPACE: &str = "hydra-operator-system";
 const WATCHED_NAMESPACE: &str = "watched-namespace";
 
-/// A ServiceAccount for one operator, and a kubeconfig that carries a token of it.
+/// A `ServiceAccount` for one operator, and a kubeconfig that carries a token of it.
 #[derive(Debug)]
 pub struct ServiceAccount {
     /// Its name.
@@ -68,7 +68,7 @@ fn replace(value: &mut Value, names: &[(&str, &str)]) {
     }
 }
 
-/// A token of the ServiceAccount by the `TokenRequest` API, as a kubelet would mount it.
+/// A token of the `ServiceAccount` by the `TokenRequest` API, as a kubelet would mount it.
 async fn token(client: &Client, name: &str, namespace: &str) -> String {
     let api: Api<v1::ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = TokenRequest {

@@ -28,10 +28,8 @@ pub struct JsonWebKeySetDocument {
 /// A JSON Web Key (RFC 7517 section 4) with all its members, known or not.
 pub type JsonWebKey = Map<String, Value>;
 
-/// A public key of the client (RFC 7517 section 4). Members that are not listed here are kept.
-///
-/// It is the schema of [`JsonWebKey`], whose values stay as they are written.
-#[expect(dead_code, reason = "only its schema is used")]
+// The schema of `JsonWebKey`, whose values stay as they are written.
+/// A public key of the client (RFC 7517 section 4). Members that are not listed here are allowed.
 #[derive(Serialize, KubeSchema)]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 #[x_kube(validation = Rule::new(PUBLIC)
@@ -77,7 +75,6 @@ struct PublicKey {
 }
 
 /// A further prime of an RSA key.
-#[expect(dead_code, reason = "only its schema is used")]
 #[derive(Serialize, KubeSchema)]
 struct OtherPrime {
     /// The prime.

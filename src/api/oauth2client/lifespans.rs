@@ -1,5 +1,7 @@
 //! `spec.tokenLifespans`.
 
+#![expect(clippy::struct_field_names, reason = "the names are those of Hydra's API")]
+
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::HTTP_URL;
+use super::schema::HTTP_URL;
 
 /// How a client authenticates at the token endpoint (RFC 7591 section 2, OpenID Connect Core section 9).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

@@ -49,8 +49,8 @@ fn keys(jwks: &Value) -> Option<Vec<Key<'_>>> {
 
 /// What identifies a JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037): its labels and the key
 /// material. Hydra parses and writes keys anew, so members that it does not know are lost, numbers
-/// are encoded again, and `x5c` may come and go. The private part counts too: one that should not be
-/// there is a difference.
+/// are encoded again, and `x5c` may come and go. The private part counts too: one that should not
+/// be there is a difference.
 enum Key<'a> {
     Known { labels: [&'a str; 5], material: Vec<(&'static str, Vec<u8>)> },
     Opaque(&'a Value),

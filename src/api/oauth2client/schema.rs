@@ -1,0 +1,61 @@
+//! What the derived schemas are put together from: patterns, enumerations, rules.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+/// A URL of http or https, or nothing.
+pub(super) const HTTP_URL: &str = "(^$|^https?://.*)";
+/// A URI of any scheme.
+pub(super) const URI: &str = r"\w+:/?/?[^\s]+";
+/// A DNS subdomain, the form of a Secret's name.
+pub(super) const SECRET_NAME: &str =
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+/// Any text: no string fails to match.
+pub(super) const SCOPE: &str = r"([a-zA-Z0-9\.\*]+\s?)*";
+/// What needs no escaping in a path: the unreserved characters of RFC 3986 section 2.3.
+pub(super) const CLIENT_ID: &str = "^[A-Za-z0-9._~-]+$";
+
+pub(super) const GRANT_TYPES: [&str; 6] = [
+    "client_credentials",
+    "authorization_code",
+    "implicit",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+];
+pub(super) const RESPONSE_TYPES: [&str; 7] = [
+    "id_token",
+    "code",
+    "token",
+    "code token",
+    "code id_token",
+    "id_token token",
+    "code id_token token",
+];
+
+/// `clientId` stays as it is.
+pub(super) const CLIENT_ID_KEPT: &str = "!has(oldSelf.spec) || !has(oldSelf.spec.clientId) || \
+     (has(self.spec) && has(self.spec.clientId) && self.spec.clientId == oldSelf.spec.clientId)";
+/// A `clientId` that comes later names the client that is there.
+pub(super) const CLIENT_ID_ADDED: &str = "(has(oldSelf.spec) && has(oldSelf.spec.clientId)) || \
+     !has(self.spec) || !has(self.spec.clientId) || \
+     (has(self.status) && has(self.status.clientId) && self.spec.clientId == self.status.clientId)";
+/// A path keeps the segment.
+pub(super) const NOT_DOTS: &str = "self != '.' && self != '..'";
+/// RFC 7591 section 2: `jwks` and `jwks_uri` must not both be present.
+pub(super) const ONE_SOURCE_OF_KEYS: &str =
+    "!has(self.jwks) || !has(self.jwksUri) || size(self.jwksUri) == 0";
+
+/// The schema of a string that is one of `values`.
+pub(super) fn one_of(values: &[&str]) -> Value {
+    json!({ "type": "string", "enum": values })
+}
+
+/// The schema of an object with any members, or null.
+pub(super) fn free_form(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "nullable": true,
+        "x-kubernetes-preserve-unknown-fields": true
+    })
+}
