@@ -66,10 +66,20 @@ pub enum Error {
     Hydra(#[from] ConfigError),
     /// No usable configuration of the Kubernetes API.
     #[error("{} names no usable kubeconfig", settings::KUBECONFIG.flag)]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
+    Kubeconfig(#[source] kube::config::KubeconfigError),
     /// No configuration of the Kubernetes API was found.
     #[error("found no way to the Kubernetes API: set {}, or run in a cluster", settings::KUBECONFIG.flag)]
-    InferConfig(#[from] kube::config::InferConfigError),
+    InferConfig(#[source] kube::config::InferConfigError),
+    /// The kubeconfig does not parse. The parser's words are left out: they quote the file, which
+    /// holds credentials.
+    #[error(
+        "the kubeconfig that {} names, or that kubectl would use, is malformed{place}",
+        settings::KUBECONFIG.flag
+    )]
+    MalformedKubeconfig {
+        /// ` at line …`, where it is known.
+        place: String,
+    },
     /// The client of the Kubernetes API cannot be built.
     #[error("the connection to the Kubernetes API cannot be set up")]
     Client(#[source] kube::Error),

@@ -50,9 +50,10 @@ impl Events {
         Self { recorder: Recorder::new(client, reporter) }
     }
 
-    /// Publishes `notices` about `regarding`. A failure is logged and forgotten.
+    /// Logs `notices` and publishes them about `regarding`. A failure is logged and forgotten.
     pub async fn publish(&self, regarding: &ObjectReference, notices: Vec<Notice>) {
         for notice in notices {
+            tracing::info!(event = notice.reason, "{}", notice.note);
             let event = Event {
                 type_: if notice.warning { EventType::Warning } else { EventType::Normal },
                 reason: notice.reason.to_owned(),

@@ -172,9 +172,6 @@ async fn show(
         let uid = resource.uid().unwrap_or_default();
         kubernetes::status::patch(&api, &resource.name_any(), &uid, &old, &new).await?;
     }
-    for notice in &notices {
-        tracing::info!(event = notice.reason, "{}", notice.note);
-    }
     context.events.publish(&resource.object_ref(&()), notices).await;
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! The connections that the settings ask for.
 
 use std::{
+    error::Error as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use kube::{
     Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
 use super::{Error, INSTANCE};
@@ -23,6 +24,25 @@ pub(super) async fn kubernetes(settings: &Settings) -> Result<Config, Error> {
     let Some(path) = &settings.kubeconfig else { return Ok(Config::infer().await?) };
     let kubeconfig = Kubeconfig::read_from(path)?;
     Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+}
+
+impl From<KubeconfigError> for Error {
+    fn from(error: KubeconfigError) -> Self {
+        malformed(&error).unwrap_or(Self::Kubeconfig(error))
+    }
+}
+
+impl From<InferConfigError> for Error {
+    fn from(error: InferConfigError) -> Self {
+        let kubeconfig = error.source().and_then(|source| source.downcast_ref());
+        kubeconfig.and_then(malformed).unwrap_or(Self::InferConfig(error))
+    }
+}
+
+fn malformed(error: &KubeconfigError) -> Option<Error> {
+    let KubeconfigError::Parse(error) = error else { return None };
+    let place = error.location().map(|location| format!(" at line {}", location.line()));
+    Some(Error::MalformedKubeconfig { place: place.unwrap_or_default() })
 }
 
 /// The admin API that the settings name. Each request to it is counted.

@@ -15,11 +15,14 @@
 mod support;
 
 mod conflicts;
+mod crowd;
 mod deletion;
 mod lifecycle;
 mod modes;
 mod outage;
 mod permissions;
+mod process;
+mod proxy;
 mod scale;
 mod steady_state;
 mod world;

@@ -1,5 +1,7 @@
 //! What a test of the operator starts with, and the questions it asks.
 
+use std::ops::Deref;
+
 use hydra_operator::api::{ConditionType, OAuth2Client, condition};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -12,8 +14,8 @@ use crate::support::{ControlPlane, Generation, Hydra, Operator, OperatorOptions,
 
 /// A namespace with an operator that serves it and nothing else.
 pub struct World {
-    pub cp: &'static ControlPlane,
-    pub hydra: &'static Hydra,
+    pub cp: Server<ControlPlane>,
+    pub hydra: Server<Hydra>,
     pub operator: Operator,
     pub namespace: String,
     pub client: Client,
@@ -34,13 +36,34 @@ impl World {
     }
 
     /// With further arguments of the operator.
-    pub async fn with_args(name: &str, hydra: &'static Hydra, args: &[&str]) -> Self {
-        let cp = ControlPlane::shared().await;
+    pub async fn with_args(name: &str, hydra: impl Into<Server<Hydra>>, args: &[&str]) -> Self {
+        Self::on(ControlPlane::shared().await, hydra, name, args).await
+    }
+
+    /// On a control plane that may be of this test alone, so that its counters are as well.
+    pub async fn on(
+        cp: impl Into<Server<ControlPlane>>,
+        hydra: impl Into<Server<Hydra>>,
+        name: &str,
+        args: &[&str],
+    ) -> Self {
+        let (cp, hydra) = (cp.into(), hydra.into());
         let namespace = cp.namespace(name).await;
         let options = OperatorOptions::new(hydra.admin_url())
             .namespaces([&namespace])
             .args(args.iter().copied());
-        let operator = Operator::start(cp, options).await;
+        let operator = Operator::start(&cp, options).await;
+        Self::with_operator(cp, hydra, operator, namespace).await
+    }
+
+    /// With an operator that was started in another way.
+    pub async fn with_operator(
+        cp: impl Into<Server<ControlPlane>>,
+        hydra: impl Into<Server<Hydra>>,
+        operator: Operator,
+        namespace: String,
+    ) -> Self {
+        let (cp, hydra) = (cp.into(), hydra.into());
         let client = cp.client().await;
         Self {
             cp,
@@ -142,6 +165,44 @@ impl World {
     /// The owner mark of the resource `name`.
     pub fn owner(&self, name: &str) -> String {
         format!("{name}/{}", self.namespace)
+    }
+}
+
+/// A server that all tests share, or one that this test alone uses and may disturb.
+pub enum Server<T: 'static> {
+    Shared(&'static T),
+    Own(Box<T>),
+}
+
+impl<T> Server<T> {
+    /// To stop it, freeze it or start it again.
+    pub fn own(&mut self) -> &mut T {
+        match self {
+            Self::Shared(_) => panic!("other tests use this server too"),
+            Self::Own(server) => server,
+        }
+    }
+}
+
+impl<T> Deref for Server<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        match self {
+            Self::Shared(server) => server,
+            Self::Own(server) => server,
+        }
+    }
+}
+
+impl<T> From<&'static T> for Server<T> {
+    fn from(server: &'static T) -> Self {
+        Self::Shared(server)
+    }
+}
+
+impl<T> From<T> for Server<T> {
+    fn from(server: T) -> Self {
+        Self::Own(Box::new(server))
     }
 }
 

@@ -92,6 +92,12 @@ impl ApiserverCounters {
         self.requests(resource, &["POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"])
     }
 
+    /// Requests that were refused for want of a right (HTTP 403), by anybody.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
+    pub fn refusals(&self) -> u64 {
+        sum(&self.0, "apiserver_request_total", |sample| sample.label("code") == "403") as u64
+    }
+
     /// Requests with one of these verbs, which are upper case; a watch is `WATCH`, a list `LIST`.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
     pub fn requests(&self, resource: &str, verbs: &[&str]) -> u64 {

@@ -1,0 +1,200 @@
+//! Proxies between the operator and Hydra, on real sockets.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, Response, StatusCode, header},
+};
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::{Hydra, hydra_api::http, pki::Authority};
+
+/// Forwards requests to Hydra, and knows what it forwards. It ends when dropped.
+pub struct Proxy {
+    url: String,
+    state: Arc<Shared>,
+    _server: JoinSet<()>,
+}
+
+struct Shared {
+    hydra: String,
+    /// The value of `Authorization` that it wants.
+    authorization: Option<String>,
+    /// Headers of all requests, refused ones included.
+    seen: Mutex<Vec<HeaderMap>>,
+    holding: watch::Sender<bool>,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+}
+
+impl Proxy {
+    /// Forwards everything.
+    pub async fn start(hydra: &Hydra) -> Self {
+        Self::wanting(hydra, None).await
+    }
+
+    /// Answers 401, and repeats what it was given as indiscreet servers do, unless the header
+    /// `Authorization` has this value.
+    pub async fn wanting(hydra: &Hydra, authorization: Option<&str>) -> Self {
+        let state = Arc::new(Shared {
+            hydra: hydra.admin_url().to_owned(),
+            authorization: authorization.map(ToOwned::to_owned),
+            seen: Mutex::default(),
+            holding: watch::Sender::new(false),
+            under_way: AtomicUsize::new(0),
+            most_under_way: AtomicUsize::new(0),
+        });
+        let (listener, address) = listen().await;
+        let router = Router::new().fallback(serve).with_state(state.clone());
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url: format!("http://{address}"), state, _server: server }
+    }
+
+    /// Where the operator finds it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Keeps requests waiting from now on, and counts anew how many are under way at once.
+    pub fn hold(&self) {
+        self.state.holding.send_replace(true);
+        self.state.most_under_way.store(0, Ordering::SeqCst);
+    }
+
+    /// Lets all requests pass.
+    pub fn release(&self) {
+        self.state.holding.send_replace(false);
+    }
+
+    /// How many requests are under way.
+    pub fn under_way(&self) -> usize {
+        self.state.under_way.load(Ordering::SeqCst)
+    }
+
+    /// How many requests there were at once since [`Self::hold`].
+    pub fn most_under_way(&self) -> usize {
+        self.state.most_under_way.load(Ordering::SeqCst)
+    }
+
+    /// The headers of all requests so far.
+    pub fn seen(&self) -> Vec<HeaderMap> {
+        self.state.seen.lock().unwrap().clone()
+    }
+}
+
+async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    state.seen.lock().unwrap().push(request.headers().clone());
+    let under_way = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+    state.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+    state.holding.subscribe().wait_for(|holding| !holding).await.unwrap();
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given.map(|value| value.to_str().unwrap().to_owned());
+    let response = if state.authorization.is_some() && state.authorization != given {
+        refusal(&given.unwrap_or_default())
+    } else {
+        forward(&state.hydra, request).await
+    };
+    state.under_way.fetch_sub(1, Ordering::SeqCst);
+    response
+}
+
+fn refusal(given: &str) -> Response<Body> {
+    let body = serde_json::json!({
+        "error": "request_unauthorized",
+        "error_description": format!("I do not know {given}"),
+    });
+    let response = Response::builder().status(StatusCode::UNAUTHORIZED);
+    response.header(header::CONTENT_TYPE, "application/json").body(body.to_string().into()).unwrap()
+}
+
+async fn forward(hydra: &str, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let mut forwarded = http().request(parts.method, format!("{hydra}{}", parts.uri)).body(body);
+    if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
+        forwarded = forwarded.header(header::CONTENT_TYPE, kind);
+    }
+    let answer = forwarded.send().await.unwrap();
+    let mut response = Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        if name != header::TRANSFER_ENCODING && name != header::CONTENT_LENGTH {
+            response = response.header(name, value);
+        }
+    }
+    response.body(answer.bytes().await.unwrap().into()).unwrap()
+}
+
+/// Ends TLS before Hydra and wants a certificate of the client. It ends when dropped.
+pub struct TlsProxy {
+    url: String,
+    _server: JoinSet<()>,
+}
+
+impl TlsProxy {
+    /// With a certificate of `authority`, which has to have signed that of the client as well.
+    pub async fn start(hydra: &Hydra, authority: &Authority) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(server_config(authority)));
+        let hydra = hydra.admin_url().strip_prefix("http://").unwrap().to_owned();
+        let (listener, address) = listen().await;
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (connection, _) = listener.accept().await.unwrap();
+                let (acceptor, hydra) = (acceptor.clone(), hydra.clone());
+                connections.spawn(async move {
+                    // A client that is refused, or goes away, is a client's business.
+                    let mut client = acceptor.accept(connection).await?;
+                    let mut server = TcpStream::connect(&hydra).await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        Self { url: format!("https://{address}"), _server: server }
+    }
+
+    /// Where the operator finds it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+fn server_config(authority: &Authority) -> ServerConfig {
+    let provider = Arc::new(ring::default_provider());
+    let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(&authority.certificate())).unwrap();
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let identity = authority.server();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients.build().unwrap())
+        .with_single_cert(vec![certificate(&identity.certificate)], key)
+        .unwrap()
+}
+
+async fn listen() -> (TcpListener, std::net::SocketAddr) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
