@@ -16,11 +16,15 @@ mod support;
 
 mod conflicts;
 mod deletion;
+mod edits;
 mod lifecycle;
 mod modes;
 mod outage;
 mod permissions;
+mod refusals;
 mod scale;
+mod secrets;
+mod signing;
 mod steady_state;
 mod world;
 
