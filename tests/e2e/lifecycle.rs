@@ -8,7 +8,7 @@ use crate::{
     on_each_generation,
     signing::ClientKey,
     support::{
-        ControlPlane, Generation,
+        ControlPlane, Generation, Hydra,
         hydra_api::{Authentication, http},
     },
     world::{World, client_id},
@@ -24,7 +24,9 @@ on_each_generation!(
 );
 
 async fn a_resource_becomes_a_client_with_working_credentials(generation: Generation) {
-    let world = World::new("create", generation).await;
+    // Everything that it and its libraries can log is searched for secrets in the end.
+    let (hydra, most) = (Hydra::shared(generation).await, ["--log-level=trace"]);
+    let world = World::with_args("create", hydra, &most).await;
     world.create("shop", &json!({})).await;
     let ready = world.ready("shop").await;
     let credentials = world.credentials("shop-credentials").await;

@@ -17,6 +17,7 @@ mod support;
 mod conflicts;
 mod deletion;
 mod edits;
+mod fields;
 mod lifecycle;
 mod modes;
 mod outage;

@@ -93,7 +93,7 @@ async fn a_deleted_secret_is_made_again_for_the_same_client(generation: Generati
     let new = works_with_another_secret(&world, "shop-credentials", &former).await;
     assert_eq!(new.id, former.id);
     assert!(!world.gets_token(&former).await);
-    assert_eq!(world.hydra.client_ids_of(&world.owner("shop")).await, [former.id.clone()]);
+    assert_eq!(world.hydra.client_ids_of(&world.owner("shop")).await, [&*former.id]);
     world.ready("shop").await;
     world.assert_no_secret_leaked(&[former.secret(), new.secret()]).await;
 }
