@@ -17,13 +17,18 @@ mod support;
 mod conflicts;
 mod crowd;
 mod deletion;
+mod edits;
+mod fields;
 mod lifecycle;
 mod modes;
 mod outage;
 mod permissions;
 mod process;
 mod proxy;
+mod refusals;
 mod scale;
+mod secrets;
+mod signing;
 mod steady_state;
 mod world;
 
