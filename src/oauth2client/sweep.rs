@@ -20,32 +20,40 @@ use crate::{
 /// Longest wait between two looks at a Hydra that is away.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(15);
 
-/// Whether `resource` needs a pass, given the client that a list of all clients shows for its id.
+/// What a sweep has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// All clients of the Hydra, by id.
+    pub clients: BTreeMap<String, hydra::OAuth2Client>,
+    /// What that Hydra puts in place of an empty value, as far as it is known.
+    pub defaults: ServerDefaults,
+    /// Whether the sweep before this one found Hydra away.
+    pub after_absence: bool,
+}
+
+/// Whether `resource` needs a pass, given what a sweep has seen.
 #[must_use]
-pub fn needs_pass(
-    resource: &OAuth2Client,
-    listed: &BTreeMap<String, hydra::OAuth2Client>,
-    defaults: &ServerDefaults,
-) -> bool {
+pub fn needs_pass(resource: &OAuth2Client, seen: &Seen) -> bool {
     let deleting = resource.metadata.deletion_timestamp.is_some();
     if resource.is_suspended() && !deleting {
         return false;
     }
     let record = Record::of(resource);
     if deleting || !record.settled {
-        return waits_for_hydra(resource);
+        return seen.after_absence && waits_for_hydra(resource);
     }
     let Some(id) = &record.client_id else { return true };
-    let Some(client) = listed.get(id.as_str()) else { return true };
+    let Some(client) = seen.clients.get(id.as_str()) else { return true };
     let unsupported = record.unsupported.map(|unsupported| unsupported.fields).unwrap_or_default();
     desired(resource).is_ok_and(|desired| {
-        meaning::differences(&desired.client, client, defaults, Unlearned::AssumeEqual)
+        meaning::differences(&desired.client, client, &seen.defaults, Unlearned::AssumeEqual)
             .iter()
             .any(|member| !unsupported.iter().any(|known| known == member))
     })
 }
 
-/// Hydra has just answered: whoever is waiting out a backoff because it did not can go on.
+/// Whether the resource waits out a backoff because Hydra did not answer. Only its return ends
+/// that: a sweep that succeeds while it is there must not undo the backoff of what it refuses.
 fn waits_for_hydra(resource: &OAuth2Client) -> bool {
     let ready = resource
         .status
@@ -54,21 +62,16 @@ fn waits_for_hydra(resource: &OAuth2Client) -> bool {
     ready.and_then(|ready| ready.reason.as_deref()) == Some(Reason::HydraUnreachable.as_str())
 }
 
-/// Sweeps at once and then once per `interval`, and sooner after Hydra was away. `wake` is called with the clients
-/// that Hydra holds, by id.
-pub async fn run(
-    instance: &Instance,
-    interval: Duration,
-    metrics: &Metrics,
-    wake: impl Fn(&BTreeMap<String, hydra::OAuth2Client>, &ServerDefaults),
-) {
+/// Sweeps at once and then once per `interval`, and sooner after Hydra was away. `wake` is called
+/// with what each sweep has seen.
+pub async fn run(instance: &Instance, interval: Duration, metrics: &Metrics, wake: impl Fn(&Seen)) {
     let mut failures = 0;
     loop {
         match sweep(instance).await {
-            Ok(listed) => {
-                failures = 0;
+            Ok(clients) => {
+                let after_absence = std::mem::take(&mut failures) > 0;
                 metrics.hydra_up(instance.name(), true);
-                wake(&listed, &instance.defaults());
+                wake(&Seen { clients, defaults: instance.defaults(), after_absence });
                 metrics.sweep(instance.name(), true);
             }
             Err(error) => {
@@ -161,11 +164,20 @@ mod tests {
             ("suspended", ready(&json!({ "suspend": true })), BTreeMap::new(), false),
             ("being deleted", deleting, BTreeMap::new(), false),
             ("stalled", resource("False", "SecretNotOwned", &plain), BTreeMap::new(), false),
-            ("waits for Hydra", resource("False", "HydraUnreachable", &plain), same(), true),
+            ("waits for Hydra", resource("False", "HydraUnreachable", &plain), same(), false),
         ];
-        for (name, resource, listed, expected) in cases {
-            let needs = needs_pass(&resource, &listed, &ServerDefaults::default());
-            assert_eq!(needs, expected, "{name}");
+        for (name, resource, clients, expected) in cases {
+            let seen = Seen { clients, ..Seen::default() };
+            assert_eq!(needs_pass(&resource, &seen), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn the_return_of_hydra_ends_the_waiting_for_it_and_no_other() {
+        let seen = Seen { after_absence: true, ..Seen::default() };
+        let waits = |reason| needs_pass(&resource("False", reason, &json!({})), &seen);
+        assert!(waits("HydraUnreachable"));
+        assert!(!waits("HydraError"));
+        assert!(!waits("RejectedByHydra"));
     }
 }
