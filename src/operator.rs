@@ -2,7 +2,7 @@
 
 mod connections;
 
-use std::{collections::BTreeMap, convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
 use kube::{
@@ -168,16 +168,12 @@ async fn work(
         ));
         stores.push((reader, wake));
     }
-    let sweep = sweep::run(
-        &context.instance,
-        context.resync_interval,
-        &context.metrics,
-        |listed, defaults| {
+    let sweep =
+        sweep::run(&context.instance, context.resync_interval, &context.metrics, |listing| {
             for (store, wake) in &stores {
-                wake_differing(store, wake, listed, defaults);
+                wake_differing(store, wake, listing);
             }
-        },
-    );
+        });
     tokio::select! {
         _ = join_all(controllers) => {}
         () = sweep => {}
@@ -187,12 +183,11 @@ async fn work(
 fn wake_differing(
     store: &Store<Watched>,
     wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
-    listed: &BTreeMap<String, crate::hydra::OAuth2Client>,
-    defaults: &crate::hydra::meaning::ServerDefaults,
+    listing: &sweep::Listing,
 ) {
     for object in store.state() {
         if let Ok(resource) = &object.0
-            && sweep::needs_pass(resource, listed, defaults)
+            && sweep::needs_pass(resource, listing)
         {
             // Fails only when the controller has ended.
             let _ = wake.unbounded_send(ObjectRef::from_obj(&*object));
