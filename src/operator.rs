@@ -24,7 +24,12 @@ use crate::{
     controller::Backoff,
     hydra::ConfigError,
     instance::Instance,
-    kubernetes::{ApiError, events::Events, referrers::Referrers, streams},
+    kubernetes::{
+        discovery::{Served, served},
+        events::Events,
+        referrers::Referrers,
+        streams,
+    },
     metrics::Metrics,
     oauth2client::{self, CONTROLLER, Context, sweep},
     settings::{self, Setting, Settings},
@@ -257,24 +262,18 @@ fn queue_failed(
     }
 }
 
-/// Waits until discovery names the resources. Needs no right on cluster-scoped objects.
-async fn until_served(client: &Client, served: &Gate) {
-    let group_version = format!("{}/{}", api::GROUP, api::VERSION);
+/// Waits until the resources are served.
+async fn until_served(client: &Client, gate: &Gate) {
     let mut told = false;
     loop {
-        let kinds = client.list_api_group_resources(&group_version).await;
-        match kinds {
-            Ok(list) if list.resources.iter().any(|kind| kind.name == "oauth2clients") => {
-                return served.open();
-            }
-            Err(error) if !ApiError::from(&error).is_absent() => {
-                tracing::warn!(error = %ApiError::from(error), "Discovery failed");
-            }
-            Ok(_) | Err(_) if !told => {
+        match served::<OAuth2Client>(client).await {
+            Ok(Served::Yes | Served::Terminating) => return gate.open(),
+            Ok(Served::No) if told => {}
+            Ok(Served::No) => {
                 told = true;
-                tracing::warn!(%group_version, "The OAuth2Client resource is not served; apply crds/ first");
+                tracing::warn!("The API server does not serve OAuth2Clients: apply crds/ first");
             }
-            Ok(_) | Err(_) => {}
+            Err(error) => tracing::warn!(%error, "Discovery failed"),
         }
         tokio::time::sleep(DISCOVERY_INTERVAL).await;
     }

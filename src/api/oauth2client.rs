@@ -49,7 +49,7 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
-    fn annotated(annotations: Value, spec: Value) -> OAuth2Client {
+    fn annotated(annotations: &Value, spec: &Value) -> OAuth2Client {
         decode(json!({ "metadata": { "name": "app", "annotations": annotations }, "spec": spec }))
     }
 
@@ -69,16 +69,16 @@ mod tests {
             (json!({ "other": "true" }), json!({}), false),
         ];
         for (annotations, spec, expected) in cases {
-            let client = annotated(annotations.clone(), spec.clone());
+            let client = annotated(&annotations, &spec);
             assert_eq!(client.is_suspended(), expected, "{annotations} {spec}");
         }
     }
 
     #[test]
     fn the_token_of_a_request_is_the_annotation() {
-        let client = annotated(json!({ RECONCILE_REQUESTED_ANNOTATION: "17" }), json!({}));
+        let client = annotated(&json!({ RECONCILE_REQUESTED_ANNOTATION: "17" }), &json!({}));
         assert_eq!(client.reconcile_requested_at(), Some("17"));
-        assert_eq!(annotated(json!({}), json!({})).reconcile_requested_at(), None);
+        assert_eq!(annotated(&json!({}), &json!({})).reconcile_requested_at(), None);
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
             "subjectType": "ephemeral",
             "memberOfTheFuture": 1
         });
-        let client = annotated(json!({}), spec);
+        let client = annotated(&json!({}), &spec);
         let method = TokenEndpointAuthMethod::Unknown("tls_client_auth".to_owned());
         assert_eq!(client.spec.token_endpoint_auth_method, Some(method));
         let policy = DeletionPolicy::Unknown("archive".to_owned());

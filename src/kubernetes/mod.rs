@@ -1,6 +1,7 @@
 //! Kubernetes as the operator needs it: ownership, Secrets, watches, events and status patches.
 //! Nothing here knows Hydra.
 
+pub mod discovery;
 pub mod error;
 pub mod events;
 pub mod ownership;

@@ -2,20 +2,24 @@
 
 use super::{
     desired::{needs_secret, owner_mark},
-    error::{self, Failure},
+    error::{self, Failure, Reason},
     record::Record,
 };
 use crate::{
     api::{OAuth2Client, oauth2client::DeletionPolicy},
     hydra::{ClientId, Deletion, ErrorKind},
     instance::Instance,
-    kubernetes::{Owner, SecretState, Secrets, events::Notice},
+    kubernetes::{Owner, SecretState, Secrets, discovery::Served, events::Notice},
 };
 
 /// Carries out the deletion policy of `resource` and says what was done. Once it succeeds the
 /// finalizer can go.
+///
+/// `definition` is how the resource is served. Deleting the definition deletes all resources, which
+/// is how definitions get replaced, or pruned by mistake: it revokes no client.
 pub async fn cleanup(
     resource: &OAuth2Client,
+    definition: Served,
     record: &Record,
     owner: &Owner,
     secrets: &Secrets,
@@ -26,10 +30,12 @@ pub async fn cleanup(
         .observe(name, owner, needs_secret(&resource.spec))
         .await
         .map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
-    match resource.spec.deletion_policy {
-        None | Some(DeletionPolicy::Delete) => {}
+    match (&resource.spec.deletion_policy, definition) {
+        (None | Some(DeletionPolicy::Delete), Served::Yes) => {}
+        (None | Some(DeletionPolicy::Delete), Served::No) => return Err(not_served()),
         // A policy that this version does not know is no permission to delete.
-        Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)) => {
+        (Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)), _)
+        | (_, Served::Terminating) => {
             return orphan(name, &secret, owner, secrets).await;
         }
     }
@@ -41,6 +47,13 @@ pub async fn cleanup(
         ),
         ..failure
     })
+}
+
+/// The resource exists, so its definition does: the API server is about to find it again.
+fn not_served() -> Failure {
+    let message = "could not tell whether the definition of the resource is being deleted: the API \
+                   server does not serve it";
+    Failure::transient(Reason::KubernetesError, message)
 }
 
 /// The client stays and its credentials with it: the Secret must not be collected with its owner.
@@ -69,26 +82,29 @@ async fn revoke(
 ) -> Result<Vec<Notice>, Failure> {
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let mark = owner_mark(namespace, resource.metadata.name.as_deref().unwrap_or_default());
-    let ids = match held_id(record, secret) {
-        Some(id) => vec![id],
-        None => owned_ids(&mark, instance).await?,
+    let ids = match record.client_id.clone().or_else(|| stored_id(secret)) {
+        Some(id) if is_owned(&id, &mark, instance).await? => vec![id],
+        // The client that was held is gone, or somebody else took it over.
+        Some(_) if record.client_id.is_some() => Vec::new(),
+        // A Secret can be edited: that its id leads nowhere does not mean that there is no client.
+        Some(_) | None => owned_ids(&mark, instance).await?,
     };
     let mut notices = Vec::new();
     for id in &ids {
-        if is_owned(id, &mark, instance).await? && delete(id, instance).await? {
+        if delete(id, instance).await? {
             notices.push(note("ClientDeleted", format!("Deleted client {id} from Hydra")));
         }
     }
     Ok(notices)
 }
 
-/// The id in status is that of the client which was held; without one the Secret names it.
-fn held_id(record: &Record, secret: &SecretState) -> Option<ClientId> {
-    let stored = match secret {
-        SecretState::Ours(stored) | SecretState::Users(stored) => stored.id.as_deref(),
+fn stored_id(secret: &SecretState) -> Option<ClientId> {
+    match secret {
+        SecretState::Ours(stored) | SecretState::Users(stored) => {
+            ClientId::parse(stored.id.as_deref()?).ok()
+        }
         SecretState::Absent | SecretState::Foreign(_) => None,
-    };
-    record.client_id.clone().or_else(|| ClientId::parse(stored?).ok())
+    }
 }
 
 async fn owned_ids(mark: &str, instance: &Instance) -> Result<Vec<ClientId>, Failure> {
@@ -102,7 +118,7 @@ async fn owned_ids(mark: &str, instance: &Instance) -> Result<Vec<ClientId>, Fai
         .collect())
 }
 
-/// A client that is gone, or belongs to somebody else, is none of ours to delete.
+/// Whether the client exists and carries the owner mark of the resource: no other is ours to delete.
 async fn is_owned(id: &ClientId, mark: &str, instance: &Instance) -> Result<bool, Failure> {
     match instance.hydra().get_client(id).await {
         Ok(client) => Ok(client.owner.as_deref() == Some(mark)),

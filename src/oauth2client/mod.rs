@@ -50,7 +50,7 @@ use self::{
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
-    kubernetes::Owner,
+    kubernetes::{Owner, discovery::served},
     metrics::Controller,
 };
 
@@ -157,7 +157,12 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
 async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failure> {
     let secrets = context.secrets(&resource.namespace().unwrap_or_default());
     let (owner, record) = (owner(resource), Record::of(resource));
-    let notices = cleanup::cleanup(resource, &record, &owner, &secrets, &context.instance).await?;
+    let definition = served::<OAuth2Client>(&context.client)
+        .await
+        .map_err(|error| error::kubernetes("read which resources are served", &error))?;
+    let notices =
+        cleanup::cleanup(resource, definition, &record, &owner, &secrets, &context.instance)
+            .await?;
     context.events.publish(&resource.object_ref(&()), notices).await;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! Each test has a namespace and an operator of its own. What holds for every generation of Hydra
 //! is tested on each: `v1::…` and `v2::…`.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -17,13 +17,18 @@ mod support;
 mod conflicts;
 mod crowd;
 mod deletion;
+mod edits;
+mod fields;
 mod lifecycle;
 mod modes;
 mod outage;
 mod permissions;
 mod process;
 mod proxy;
+mod refusals;
 mod scale;
+mod secrets;
+mod signing;
 mod steady_state;
 mod world;
 

@@ -1,16 +1,19 @@
 //! What a test of the operator starts with, and the questions it asks.
 
-use std::ops::Deref;
+use std::{collections::BTreeMap, ops::Deref};
 
-use hydra_operator::api::{ConditionType, OAuth2Client, condition};
-use k8s_openapi::api::core::v1::Secret;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hydra_operator::api::{ConditionType, OAuth2Client, RECONCILE_REQUESTED_ANNOTATION, condition};
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
-use crate::support::{ControlPlane, Generation, Hydra, Operator, OperatorOptions, eventually};
+use crate::support::{
+    ControlPlane, Generation, Hydra, Operator, OperatorOptions, control_plane::unique, eventually,
+};
 
 /// A namespace with an operator that serves it and nothing else.
 pub struct World {
@@ -171,6 +174,89 @@ impl World {
     pub fn owner(&self, name: &str) -> String {
         format!("{name}/{}", self.namespace)
     }
+
+    /// On a Hydra that serves nobody else: its counters tell of this operator and this test alone.
+    pub async fn alone(name: &str, generation: Generation) -> Self {
+        let hydra = Hydra::start(generation).await;
+        Self::with_args(name, hydra, &[]).await
+    }
+
+    /// Asks for a pass over the resource and waits until it was made.
+    pub async fn pass(&self, name: &str) -> OAuth2Client {
+        let token = unique("pass");
+        self.annotate(name, RECONCILE_REQUESTED_ANNOTATION, &token).await;
+        eventually(&format!("{name} has had a pass"), async || {
+            let resource = self.resources.get(name).await.unwrap();
+            let handled = resource.status.as_ref()?.last_handled_reconcile_at.as_ref()?;
+            (*handled == token).then_some(resource)
+        })
+        .await
+    }
+
+    /// Creates a Secret of a user's, with no mark of the operator.
+    pub async fn create_secret(&self, name: &str, data: &Value) -> Secret {
+        let secret = serde_json::from_value(json!({
+            "metadata": { "name": name },
+            "stringData": data,
+        }));
+        self.secrets.create(&PostParams::default(), &secret.unwrap()).await.unwrap()
+    }
+
+    /// Changes keys of a Secret, as a person would.
+    pub async fn edit_secret(&self, name: &str, data: &Value) {
+        let patch = Patch::Merge(json!({ "stringData": data }));
+        self.secrets.patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    pub async fn delete_secret(&self, name: &str) {
+        self.secrets.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// How often each event about the resource was published, as `Type Reason`.
+    pub async fn events(&self, name: &str) -> BTreeMap<String, i32> {
+        let mut counts = BTreeMap::new();
+        for event in self.all_events().await {
+            if event.regarding.and_then(|regarding| regarding.name).as_deref() == Some(name) {
+                let event_type = event.type_.unwrap_or_default();
+                let kind = format!("{event_type} {}", event.reason.unwrap_or_default());
+                *counts.entry(kind).or_default() += event.series.map_or(1, |series| series.count);
+            }
+        }
+        counts
+    }
+
+    async fn all_events(&self) -> Vec<Event> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        events.list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// None of these secret values stands where people without access to Secrets can read: in the
+    /// operator's log and metrics, in events, in the resources.
+    pub async fn assert_no_secret_leaked(&self, values: &[&str]) {
+        let resources = self.resources.list(&ListParams::default()).await.unwrap();
+        let places = [
+            ("the log", self.operator.log()),
+            ("the metrics", self.operator.metrics_text().await),
+            ("an event", serde_json::to_string(&self.all_events().await).unwrap()),
+            ("an OAuth2Client", serde_json::to_string(&resources.items).unwrap()),
+        ];
+        for value in values {
+            assert!(!value.is_empty(), "there is no value to look for");
+            for shape in [(*value).to_owned(), BASE64_STANDARD.encode(value)] {
+                for (place, text) in &places {
+                    assert!(!text.is_empty(), "{place} says nothing, so it proves nothing");
+                    assert!(!text.contains(&shape), "{place} holds a secret");
+                }
+            }
+        }
+    }
+}
+
+impl Credentials {
+    /// The client secret.
+    pub fn secret(&self) -> &str {
+        self.secret.as_deref().expect("the Secret has no client secret")
+    }
 }
 
 /// A server that all tests share, or one that this test alone uses and may disturb.
@@ -231,4 +317,16 @@ pub fn shown(resource: &OAuth2Client) -> Vec<String> {
 pub fn client_id(resource: &OAuth2Client) -> String {
     let id = resource.status.as_ref().and_then(|status| status.client_id.clone());
     id.unwrap_or_else(|| panic!("{} has no client id", resource.name_any()))
+}
+
+/// The message of `Ready`.
+pub fn message(resource: &OAuth2Client) -> String {
+    let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice());
+    let ready = condition::get(conditions.unwrap_or_default(), ConditionType::Ready);
+    ready.and_then(|ready| ready.message.clone()).unwrap_or_default()
+}
+
+/// `status.reconciliationError.statusCode`.
+pub fn status_code(resource: &OAuth2Client) -> Option<&str> {
+    resource.status.as_ref()?.reconciliation_error.as_ref()?.status_code.as_deref()
 }

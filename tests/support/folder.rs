@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -29,6 +30,8 @@ static ROOT: LazyLock<Root> = LazyLock::new(|| {
         keep(&root);
     }));
     let remover = Command::new(script("remove-afterwards"))
+        // Ctrl-C ends the group of the terminal, and this has to outlive it.
+        .process_group(0)
         .arg(&path)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
