@@ -61,8 +61,7 @@ async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
     assert_eq!(ready.status(), 200);
 
     // After five failures each, they would wait for another 16 s.
-    eventually("backoffs are long", async || world.outcomes("HydraUnreachable").await >= 10.0)
-        .await;
+    eventually("backoffs are long", async || world.outcomes("HydraUnreachable").await >= 10).await;
     world.hydra.own().start_again().await;
     let soon = within(Duration::from_secs(8), async || {
         world.list().await.iter().all(|resource| shown(resource)[0] == "Ready=True Synced")
@@ -78,7 +77,7 @@ async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
 
 /// Waits for a pass since the start of the operator that found Hydra away.
 async fn looked_in_vain(world: &World) {
-    eventually("a pass found Hydra away", async || world.outcomes("HydraUnreachable").await >= 1.0)
+    eventually("a pass found Hydra away", async || world.outcomes("HydraUnreachable").await >= 1)
         .await;
 }
 

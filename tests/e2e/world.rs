@@ -72,6 +72,17 @@ impl World {
         let options =
             OperatorOptions::new(hydra_url).namespaces([&namespace]).args(args.iter().copied());
         let operator = Operator::start(&cp, options).await;
+        Self::with_operator(cp, hydra, operator, namespace).await
+    }
+
+    /// With an operator that was started in another way.
+    pub async fn with_operator(
+        cp: impl Into<Server<ControlPlane>>,
+        hydra: impl Into<Server<Hydra>>,
+        operator: Operator,
+        namespace: String,
+    ) -> Self {
+        let (cp, hydra) = (cp.into(), hydra.into());
         let client = cp.client().await;
         Self {
             cp,
