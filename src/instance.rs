@@ -94,12 +94,12 @@ impl Instance {
         facts.defaults.clone()
     }
 
-    /// A pass found Hydra unreachable: whoever waits in [`Self::troubled`] should look.
+    /// A pass found Hydra away: whoever waits in [`Self::troubled`] should look.
     pub fn report_trouble(&self) {
         self.trouble.notify_one();
     }
 
-    /// Completes when a pass has found Hydra unreachable.
+    /// Completes when a pass has found Hydra away.
     pub async fn troubled(&self) {
         self.trouble.notified().await;
     }

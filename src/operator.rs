@@ -35,7 +35,7 @@ use crate::{
     oauth2client::{
         self, CONTROLLER, Context,
         statuses::Statuses,
-        sweep::{self, Seen},
+        sweep::{self, Listing},
     },
     settings::{self, Setting, Settings},
 };
@@ -190,11 +190,12 @@ async fn work(
         ));
         stores.push((reader, wake));
     }
-    let sweep = sweep::run(&context.instance, context.resync_interval, &context.metrics, |seen| {
-        for (store, wake) in &stores {
-            wake_differing(store, wake, seen);
-        }
-    });
+    let sweep =
+        sweep::run(&context.instance, context.resync_interval, &context.metrics, |listing| {
+            for (store, wake) in &stores {
+                wake_differing(store, wake, listing);
+            }
+        });
     tokio::select! {
         _ = join_all(controllers) => {}
         () = sweep => {}
@@ -204,11 +205,11 @@ async fn work(
 fn wake_differing(
     store: &Store<Watched>,
     wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
-    seen: &Seen,
+    listing: &Listing,
 ) {
     for object in store.state() {
         if let Ok(resource) = &object.0
-            && sweep::needs_pass(resource, seen)
+            && sweep::needs_pass(resource, listing)
         {
             // Fails only when the controller has ended.
             let _ = wake.unbounded_send(ObjectRef::from_obj(&*object));

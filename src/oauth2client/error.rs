@@ -54,6 +54,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Those that a Hydra which is there again, works again, or lets the operator in again may heal.
+    pub const HYDRA_AWAY: [Self; 3] =
+        [Self::HydraUnreachable, Self::HydraError, Self::HydraForbidden];
+
     /// The reason as it stands in conditions, events and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

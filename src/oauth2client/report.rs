@@ -158,7 +158,7 @@ fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
         Outcome::Suspended => Reason::Suspended,
         Outcome::Failed(failure) => {
             tracing::info!(reason = failure.reason.as_str(), "{failure}");
-            if failure.reason == Reason::HydraUnreachable {
+            if Reason::HYDRA_AWAY.contains(&failure.reason) {
                 context.instance.report_trouble();
             }
             failure.reason
