@@ -20,79 +20,106 @@ use crate::{
 /// Longest wait between two looks at a Hydra that is away.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(15);
 
-/// Whether `resource` needs a pass, given the client that a list of all clients shows for its id.
+/// What a sweep found.
+pub struct Listing {
+    /// All clients that Hydra holds, by id.
+    pub clients: BTreeMap<String, hydra::OAuth2Client>,
+    /// What Hydra puts in place of an empty value, as far as it is known.
+    pub defaults: ServerDefaults,
+    /// Whether the sweep before it failed.
+    pub hydra_is_back: bool,
+}
+
+/// Whether `resource` needs a pass, given what a sweep found.
 #[must_use]
-pub fn needs_pass(
-    resource: &OAuth2Client,
-    listed: &BTreeMap<String, hydra::OAuth2Client>,
-    defaults: &ServerDefaults,
-) -> bool {
+pub fn needs_pass(resource: &OAuth2Client, listing: &Listing) -> bool {
     let deleting = resource.metadata.deletion_timestamp.is_some();
     if resource.is_suspended() && !deleting {
         return false;
     }
     let record = Record::of(resource);
     if deleting || !record.settled {
-        return waits_for_hydra(resource);
+        return listing.hydra_is_back && waits_for_hydra(resource);
     }
     let Some(id) = &record.client_id else { return true };
-    let Some(client) = listed.get(id.as_str()) else { return true };
+    let Some(client) = listing.clients.get(id.as_str()) else { return true };
     let unsupported = record.unsupported.map(|unsupported| unsupported.fields).unwrap_or_default();
     desired(resource).is_ok_and(|desired| {
+        let defaults = &listing.defaults;
         meaning::differences(&desired.client, client, defaults, Unlearned::AssumeEqual)
             .iter()
             .any(|member| !unsupported.iter().any(|known| known == member))
     })
 }
 
-/// Hydra has just answered: whoever is waiting out a backoff because it did not can go on.
+/// Whoever is waiting out a backoff because Hydra did not answer, or let nobody in, can go on when
+/// it does. A Hydra that answers the sweep all along and refuses other requests is none that comes
+/// back: then the backoff stands.
 fn waits_for_hydra(resource: &OAuth2Client) -> bool {
     let ready = resource
         .status
         .as_ref()
         .and_then(|status| condition::get(&status.conditions, ConditionType::Ready));
-    ready.and_then(|ready| ready.reason.as_deref()) == Some(Reason::HydraUnreachable.as_str())
+    ready
+        .and_then(|ready| ready.reason.as_deref())
+        .is_some_and(|reason| Reason::HYDRA_AWAY.iter().any(|away| away.as_str() == reason))
 }
 
-/// Sweeps at once and then once per `interval`, and sooner after Hydra was away. `wake` is called with the clients
-/// that Hydra holds, by id.
+/// Sweeps at once and then once per `interval`, and sooner after Hydra was away. `wake` is called
+/// with what each sweep found.
 pub async fn run(
     instance: &Instance,
     interval: Duration,
     metrics: &Metrics,
-    wake: impl Fn(&BTreeMap<String, hydra::OAuth2Client>, &ServerDefaults),
+    wake: impl Fn(&Listing),
 ) {
-    let mut failures = 0;
+    let mut course = Course::default();
     loop {
         match sweep(instance).await {
-            Ok(listed) => {
-                failures = 0;
+            Ok(clients) => {
                 metrics.hydra_up(instance.name(), true);
-                wake(&listed, &instance.defaults());
+                let hydra_is_back = course.failures > 0;
+                wake(&Listing { clients, defaults: instance.defaults(), hydra_is_back });
                 metrics.sweep(instance.name(), true);
+                course.failures = 0;
             }
             Err(error) => {
-                failures += 1;
                 metrics.hydra_up(instance.name(), false);
                 metrics.sweep(instance.name(), false);
-                if failures == 1 {
+                if course.failures == 0 {
                     tracing::warn!(instance = instance.name(), %error, "Hydra could not be listed");
                 }
+                course = Course { failures: course.failures + 1, alarms: 0 };
             }
         }
-        wait(instance, interval, failures).await;
+        course.alarms = if wait(instance, interval, &course).await { course.alarms + 1 } else { 0 };
     }
 }
 
-async fn wait(instance: &Instance, interval: Duration, failures: u32) {
-    if failures > 0 {
-        let absence = backoff::delay(failures, rand()).min(LONGEST_ABSENCE);
-        return tokio::time::sleep(absence.min(interval)).await;
+/// How the sweeps went lately.
+#[derive(Default)]
+struct Course {
+    /// Sweeps in a row that failed.
+    failures: u32,
+    /// Sweeps in a row that were made because a pass was in trouble, and found Hydra well.
+    alarms: u32,
+}
+
+/// Waits until the next sweep is due. Returns whether that is because a pass was in trouble.
+async fn wait(instance: &Instance, interval: Duration, course: &Course) -> bool {
+    let pause = |n| backoff::delay(n, rand()).min(LONGEST_ABSENCE).min(interval);
+    if course.failures > 0 {
+        tokio::time::sleep(pause(course.failures)).await;
+        return false;
     }
     tokio::select! {
-        () = tokio::time::sleep(jittered(interval, rand())) => {}
-        // A pass found Hydra away: a sweep that succeeds is what tells that it is back.
-        () = instance.troubled() => tokio::time::sleep(backoff::FIRST_DELAY).await,
+        () = tokio::time::sleep(jittered(interval, rand())) => false,
+        // A sweep shows whether Hydra is away, and later ones when it is back. False alarms cost a
+        // list of all clients, so they are followed up less and less eagerly.
+        () = instance.troubled() => {
+            tokio::time::sleep(pause(course.alarms + 1)).await;
+            true
+        }
     }
 }
 
@@ -153,6 +180,7 @@ mod tests {
         let mut deleting = ready(&plain);
         deleting.metadata.deletion_timestamp =
             serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        let away = |reason| resource("False", reason, &plain);
         let cases = [
             ("same", ready(&plain), same(), false),
             ("scope differs", ready(&plain), other("scope", "admin"), true),
@@ -161,11 +189,20 @@ mod tests {
             ("suspended", ready(&json!({ "suspend": true })), BTreeMap::new(), false),
             ("being deleted", deleting, BTreeMap::new(), false),
             ("stalled", resource("False", "SecretNotOwned", &plain), BTreeMap::new(), false),
-            ("waits for Hydra", resource("False", "HydraUnreachable", &plain), same(), true),
         ];
-        for (name, resource, listed, expected) in cases {
-            let needs = needs_pass(&resource, &listed, &ServerDefaults::default());
-            assert_eq!(needs, expected, "{name}");
+        for (name, resource, clients, expected) in cases {
+            for hydra_is_back in [false, true] {
+                let defaults = ServerDefaults::default();
+                let listing = Listing { clients: clients.clone(), defaults, hydra_is_back };
+                assert_eq!(needs_pass(&resource, &listing), expected, "{name}");
+            }
+        }
+        for reason in ["HydraUnreachable", "HydraError", "HydraForbidden"] {
+            for hydra_is_back in [false, true] {
+                let defaults = ServerDefaults::default();
+                let listing = Listing { clients: same(), defaults, hydra_is_back };
+                assert_eq!(needs_pass(&away(reason), &listing), hydra_is_back, "{reason}");
+            }
         }
     }
 }

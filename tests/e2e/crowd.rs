@@ -96,22 +96,26 @@ impl World {
     }
 
     /// Passes since the start of the operator.
-    pub async fn passes(&self) -> f64 {
-        self.operator.metric("controller_runtime_reconcile_total", &[]).await
+    pub async fn passes(&self) -> u64 {
+        self.count("controller_runtime_reconcile_total", &[]).await
     }
 
     /// Passes since the start of the operator that ended with `reason`.
-    pub async fn outcomes(&self, reason: &str) -> f64 {
-        self.operator.metric("hydra_operator_outcomes_total", &[("reason", reason)]).await
+    pub async fn outcomes(&self, reason: &str) -> u64 {
+        self.count("hydra_operator_outcomes_total", &[("reason", reason)]).await
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
+    async fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.operator.metric(name, labels).await as u64
     }
 
     /// Waits until two more sweeps have begun and ended well.
     pub async fn two_sweeps(&self) {
-        let sweeps = async || {
-            self.operator.metric("hydra_operator_sweeps_total", &[("result", "success")]).await
-        };
+        let sweeps =
+            async || self.count("hydra_operator_sweeps_total", &[("result", "success")]).await;
         // One of them may be under way.
-        let enough = sweeps().await + 3.0;
+        let enough = sweeps().await + 3;
         eventually("two more sweeps", async || sweeps().await >= enough).await;
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     api::{Patch, PatchParams},
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use crate::{
     on_each_generation,
+    proxy::Proxy,
     support::{
         Generation, Hydra,
         eventually::{eventually, within},
@@ -21,6 +23,7 @@ use crate::{
 
 on_each_generation!(
     an_outage_of_hydra_is_waited_out,
+    a_hydra_that_cannot_write_is_not_pressed,
     deletion_waits_for_hydra_unless_the_client_is_let_go,
     creations_survive_kill_9,
     a_kill_between_secret_and_client_leaves_one_client,
@@ -58,8 +61,7 @@ async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
     assert_eq!(ready.status(), 200);
 
     // After five failures each, they would wait for another 16 s.
-    eventually("backoffs are long", async || world.outcomes("HydraUnreachable").await >= 10.0)
-        .await;
+    eventually("backoffs are long", async || world.outcomes("HydraUnreachable").await >= 10).await;
     world.hydra.own().start_again().await;
     let soon = within(Duration::from_secs(8), async || {
         world.list().await.iter().all(|resource| shown(resource)[0] == "Ready=True Synced")
@@ -75,8 +77,25 @@ async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
 
 /// Waits for a pass since the start of the operator that found Hydra away.
 async fn looked_in_vain(world: &World) {
-    eventually("a pass found Hydra away", async || world.outcomes("HydraUnreachable").await >= 1.0)
+    eventually("a pass found Hydra away", async || world.outcomes("HydraUnreachable").await >= 1)
         .await;
+}
+
+/// That Hydra answers the sweep is no reason to give up the backoff of what it cannot do.
+async fn a_hydra_that_cannot_write_is_not_pressed(generation: Generation) {
+    let hydra = Hydra::shared(generation).await;
+    let proxy = Proxy::start(hydra).await;
+    let world = World::behind(proxy.url(), hydra, &[]).await;
+    proxy.take_out_of_service(Method::POST);
+    world.create("app", &json!({})).await;
+    let attempts = eventually("four attempts", async || {
+        let seen = proxy.seen().into_iter().filter(|request| request.method == Method::POST);
+        let attempts: Vec<_> = seen.map(|request| request.at).collect();
+        if attempts.len() < 4 { Err(attempts.len()) } else { Ok(attempts) }
+    })
+    .await;
+    let pause = attempts[3].duration_since(attempts[2]);
+    assert!(pause >= Duration::from_secs(4), "the third pause is {pause:?}");
 }
 
 async fn deletion_waits_for_hydra_unless_the_client_is_let_go(generation: Generation) {

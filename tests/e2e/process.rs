@@ -183,7 +183,7 @@ async fn a_proxy_may_want_a_header(generation: Generation) {
     let file = folder.write("headers", format!("Authorization: Bearer {wrong}"));
     let file = format!("--hydra-headers-file={}", file.display());
     let args = [&*file, "--hydra-forwarded-proto=https", "--log-level=debug"];
-    let world = behind(proxy.url(), hydra, &args).await;
+    let world = World::behind(proxy.url(), hydra, &args).await;
     world.create("app", &json!({})).await;
     let refused = world.shows("app", "Ready=False HydraForbidden").await;
     assert_eq!(shown(&refused)[1], "Reconciling=True HydraForbidden");
@@ -193,8 +193,8 @@ async fn a_proxy_may_want_a_header(generation: Generation) {
     folder.write("headers", format!("Authorization: Bearer {right}\nX-Team: identity\n"));
     world.ready("app").await;
     let seen = proxy.seen();
-    assert!(seen.iter().all(|headers| headers["x-forwarded-proto"] == "https"));
-    assert_eq!(seen.last().unwrap()["x-team"], "identity");
+    assert!(seen.iter().all(|request| request.headers["x-forwarded-proto"] == "https"));
+    assert_eq!(seen.last().unwrap().headers["x-team"], "identity");
 
     let events = world.cp.kubectl(&["get", "events", "-o", "yaml", "-n", &world.namespace]);
     assert!(events.contains("HydraForbidden"), "{events}");
@@ -218,24 +218,15 @@ async fn hydra_may_be_behind_mutual_tls(generation: Generation) {
     let certificate = file("client-cert", &identity.certificate);
     let key = file("client-key", &identity.key);
 
-    let world = behind(proxy.url(), hydra, &[&ca, &certificate, &key]).await;
+    let world = World::behind(proxy.url(), hydra, &[&ca, &certificate, &key]).await;
     world.create("app", &json!({})).await;
     world.ready("app").await;
 
     for args in [&[&*certificate, &*key][..], &[&*ca][..]] {
-        let world = behind(proxy.url(), hydra, args).await;
+        let world = World::behind(proxy.url(), hydra, args).await;
         world.create("app", &json!({})).await;
         let away = world.shows("app", "Ready=False HydraUnreachable").await;
         let said = format!("{:?}", away.status);
         assert!(said.to_lowercase().contains("certificate"), "{args:?}: {said}");
     }
-}
-
-/// An operator that finds Hydra at `url`.
-async fn behind(url: &str, hydra: &'static Hydra, args: &[&str]) -> World {
-    let cp = ControlPlane::shared().await;
-    let namespace = cp.namespace("behind").await;
-    let options = OperatorOptions::new(url).namespaces([&namespace]).args(args.iter().copied());
-    let operator = Operator::start(cp, options).await;
-    World::with_operator(cp, hydra, operator, namespace).await
 }

@@ -1,15 +1,18 @@
 //! Proxies between the operator and Hydra, on real sockets.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
 };
 
 use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, Response, StatusCode, header},
+    http::{HeaderMap, Method, Response, StatusCode, header},
 };
 use rustls::{
     RootCertStore, ServerConfig,
@@ -33,12 +36,21 @@ pub struct Proxy {
     _server: JoinSet<()>,
 }
 
+/// A request that arrived.
+#[derive(Clone)]
+pub struct Seen {
+    pub at: Instant,
+    pub method: Method,
+    pub headers: HeaderMap,
+}
+
 struct Shared {
     hydra: String,
     /// The value of `Authorization` that it wants.
     authorization: Option<String>,
-    /// Headers of all requests, refused ones included.
-    seen: Mutex<Vec<HeaderMap>>,
+    /// All requests, refused ones included.
+    seen: Mutex<Vec<Seen>>,
+    out_of_service: watch::Sender<Option<Method>>,
     holding: watch::Sender<bool>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
@@ -57,6 +69,7 @@ impl Proxy {
             hydra: hydra.admin_url().to_owned(),
             authorization: authorization.map(ToOwned::to_owned),
             seen: Mutex::default(),
+            out_of_service: watch::Sender::new(None),
             holding: watch::Sender::new(false),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
@@ -94,14 +107,21 @@ impl Proxy {
         self.state.most_under_way.load(Ordering::SeqCst)
     }
 
-    /// The headers of all requests so far.
-    pub fn seen(&self) -> Vec<HeaderMap> {
+    /// Answers 503 to requests of this method from now on, and passes on the others.
+    pub fn take_out_of_service(&self, method: Method) {
+        self.state.out_of_service.send_replace(Some(method));
+    }
+
+    /// All requests so far, in the order of their arrival.
+    pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
 }
 
 async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    state.seen.lock().unwrap().push(request.headers().clone());
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let out_of_service = state.out_of_service.borrow().as_ref() == Some(&method);
+    state.seen.lock().unwrap().push(Seen { at: Instant::now(), method, headers });
     let under_way = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
     state.most_under_way.fetch_max(under_way, Ordering::SeqCst);
     state.holding.subscribe().wait_for(|holding| !holding).await.unwrap();
@@ -109,6 +129,9 @@ async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response<B
     let given = given.map(|value| value.to_str().unwrap().to_owned());
     let response = if state.authorization.is_some() && state.authorization != given {
         refusal(&given.unwrap_or_default())
+    } else if out_of_service {
+        let response = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
+        response.body(Body::empty()).unwrap()
     } else {
         forward(&state.hydra, request).await
     };

@@ -36,7 +36,7 @@ async fn converged_resources_cause_no_write(generation: Generation) {
     let writes = Writes::of(&world).await;
     world.operator.process().terminate().await;
     world.operator.start_again().await;
-    passes_over_all(&world, 0.0).await;
+    passes_over_all(&world, 0).await;
     world.two_sweeps().await;
     assert_eq!(Writes::of(&world).await.since(writes), Writes::default());
     assert_eq!(self::versions(&world).await, labelled);
@@ -86,8 +86,8 @@ fn spec(n: usize) -> Value {
 }
 
 /// Waits until there was a pass for each resource after `passes`.
-async fn passes_over_all(world: &World, passes: f64) {
-    let enough = passes + COUNT as f64;
+async fn passes_over_all(world: &World, passes: u64) {
+    let enough = passes + COUNT as u64;
     eventually("a pass over each resource", async || {
         let passes = world.passes().await;
         if passes >= enough { Ok(()) } else { Err(passes) }

@@ -51,10 +51,26 @@ impl World {
         args: &[&str],
     ) -> Self {
         let (cp, hydra) = (cp.into(), hydra.into());
+        let url = hydra.admin_url().to_owned();
+        Self::start(cp, hydra, &url, name, args).await
+    }
+
+    /// With an operator that finds `hydra` at `url`, behind a proxy.
+    pub async fn behind(url: &str, hydra: &'static Hydra, args: &[&str]) -> Self {
+        let cp = ControlPlane::shared().await;
+        Self::start(cp.into(), hydra.into(), url, "behind", args).await
+    }
+
+    async fn start(
+        cp: Server<ControlPlane>,
+        hydra: Server<Hydra>,
+        hydra_url: &str,
+        name: &str,
+        args: &[&str],
+    ) -> Self {
         let namespace = cp.namespace(name).await;
-        let options = OperatorOptions::new(hydra.admin_url())
-            .namespaces([&namespace])
-            .args(args.iter().copied());
+        let options =
+            OperatorOptions::new(hydra_url).namespaces([&namespace]).args(args.iter().copied());
         let operator = Operator::start(&cp, options).await;
         Self::with_operator(cp, hydra, operator, namespace).await
     }
