@@ -115,7 +115,7 @@ async fn deletion_waits_for_hydra_unless_the_client_is_let_go(generation: Genera
         assert!(resource.metadata.finalizers.is_some());
         let conditions = resource.status.unwrap().conditions;
         let message = conditions[0].message.as_deref().unwrap();
-        assert!(message.contains("spec.deletionPolicy is set to orphan"), "{message}");
+        assert!(message.contains("set spec.deletionPolicy to orphan"), "{message}");
     }
 
     let policy = Patch::Merge(json!({ "spec": { "deletionPolicy": "orphan" } }));
