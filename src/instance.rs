@@ -55,8 +55,12 @@ impl Instance {
 
     /// Asks for the version again: Hydra may have been upgraded.
     pub async fn refresh(&self) -> String {
-        let version = self.hydra.version().await.unwrap_or_else(|_| UNKNOWN_VERSION.to_owned());
+        let told = self.hydra.version().await.ok();
         let mut facts = self.facts();
+        // No answer is no other version.
+        let Some(version) = told.or_else(|| facts.version.clone()) else {
+            return UNKNOWN_VERSION.to_owned();
+        };
         // Another version may do otherwise in everything that was learned.
         if facts.version.as_ref().is_some_and(|known| *known != version) {
             *facts = Facts::default();
@@ -72,9 +76,9 @@ impl Instance {
         !self.facts().refuses_chosen_ids
     }
 
-    /// A client with a chosen id was refused for its id. Returns whether this is news.
-    pub fn refused_chosen_id(&self) -> bool {
-        !std::mem::replace(&mut self.facts().refuses_chosen_ids, true)
+    /// A client with a chosen id was refused for its id.
+    pub fn refused_chosen_id(&self) {
+        self.facts().refuses_chosen_ids = true;
     }
 
     /// What Hydra puts in place of an empty value, as far as it was seen.
@@ -86,9 +90,7 @@ impl Instance {
     /// Adds what a reply showed, and returns all that is known now.
     pub fn learn(&self, seen: &ServerDefaults) -> ServerDefaults {
         let mut facts = self.facts();
-        let ServerDefaults { scope, subject_type } = seen.clone();
-        facts.defaults.scope = scope.or(facts.defaults.scope.take());
-        facts.defaults.subject_type = subject_type.or(facts.defaults.subject_type.take());
+        facts.defaults.update(seen.clone());
         facts.defaults.clone()
     }
 

@@ -25,18 +25,25 @@ use crate::{
     hydra::ConfigError,
     instance::Instance,
     kubernetes::{
+        ApiError,
         discovery::{Served, served},
         events::Events,
         referrers::Referrers,
         streams,
     },
     metrics::Metrics,
-    oauth2client::{self, CONTROLLER, Context, sweep},
+    oauth2client::{
+        self, CONTROLLER, Context,
+        statuses::Statuses,
+        sweep::{self, Listing},
+    },
     settings::{self, Setting, Settings},
 };
 
 /// Name of the one instance that there is.
 const INSTANCE: &str = "default";
+/// Time for the work in flight at shutdown: less than the 30 s that Kubernetes grants by default.
+const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 /// Time for the requests of one pass to the Kubernetes API.
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
@@ -112,13 +119,23 @@ pub async fn run(
             () = until_served(&context.client, &discovered) => {}
             () = shutdown.cancelled() => return,
         }
-        work(&context, scopes, settings.concurrency, &shutdown).await;
+        tokio::select! {
+            () = work(&context, scopes, settings.concurrency, &shutdown) => {}
+            () = too_long_a_drain(&shutdown) => {}
+        }
     };
     let (result, ()) = tokio::join!(
         server.serve(metrics, readiness, drained.clone()),
         work.map(|()| drained.cancel()),
     );
     Ok(result?)
+}
+
+/// What a pass leaves undone the next start finds; an end by force would come without a word.
+async fn too_long_a_drain(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(DRAIN_LIMIT).await;
+    tracing::warn!(limit = ?DRAIN_LIMIT, "Ended before all work in flight was done");
 }
 
 /// One watch of resources and one of Secrets: the whole cluster, or one namespace.
@@ -188,7 +205,7 @@ async fn work(
 fn wake_differing(
     store: &Store<Watched>,
     wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
-    listing: &sweep::Listing,
+    listing: &Listing,
 ) {
     for object in store.state() {
         if let Ok(resource) = &object.0
@@ -223,7 +240,7 @@ fn run_controller(
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(affected)
         .reconcile_on(woken)
-        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(oauth2client::reconcile, never_fails, context.clone())
         .for_each(move |result| {
             if let Err(error) = result {
@@ -232,11 +249,24 @@ fn run_controller(
             std::future::ready(())
         });
     async move {
-        let opens = async {
+        let fills = async {
             streams::filled(&reader).await;
             scope.filled.open();
+            std::future::pending::<()>().await;
         };
-        tokio::join!(run, opens);
+        // Before its store is filled a controller runs no pass, and does not end by itself either.
+        let ends_unfilled = async {
+            shutdown.cancelled().await;
+            if streams::filled(&reader).now_or_never().is_none() {
+                return;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = run => {}
+            () = fills => {}
+            () = ends_unfilled => {}
+        }
     }
 }
 
@@ -256,7 +286,7 @@ fn queue_failed(
             oauth2client::forget(&(namespace, object.name.clone()), context);
         }
         controller::Error::QueueError(error) => {
-            tracing::warn!(%error, "Watching OAuth2Clients failed");
+            tracing::warn!(error = %ApiError::from(error), "Watching OAuth2Clients failed");
         }
         other => tracing::warn!(error = %other, "The controller failed"),
     }
@@ -297,6 +327,7 @@ fn context(
         metrics,
         backoff: Backoff::default(),
         referrers: Referrers::default(),
+        statuses: Statuses::default(),
         limit: Semaphore::new(settings.concurrency.into()),
         // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
         pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,

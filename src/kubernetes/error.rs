@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kube::runtime::watcher;
+
 /// A failed request to the Kubernetes API.
 ///
 /// `kube::Error` itself is not shown to people: it repeats itself in Debug form, and the error of
@@ -62,6 +64,23 @@ impl From<&kube::Error> for ApiError {
 impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
         Self::from(&error)
+    }
+}
+
+impl From<&watcher::Error> for ApiError {
+    fn from(error: &watcher::Error) -> Self {
+        match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => Self::from(error),
+            watcher::Error::WatchError(status) => {
+                Self { code: Some(status.code), message: status.message.clone() }
+            }
+            watcher::Error::NoResourceVersion => Self {
+                code: None,
+                message: "the Kubernetes API sent a list without a resourceVersion".into(),
+            },
+        }
     }
 }
 

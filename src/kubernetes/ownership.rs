@@ -78,6 +78,17 @@ pub enum SecretState {
     Foreign(Foreign),
 }
 
+impl SecretState {
+    /// The version of the Secret that holds the credentials, if one does.
+    #[must_use]
+    pub fn version(&self) -> Option<&SecretVersion> {
+        match self {
+            Self::Ours(stored) | Self::Users(stored) => Some(&stored.version),
+            Self::Absent | Self::Foreign(_) => None,
+        }
+    }
+}
+
 /// Why a Secret is neither ours nor usable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Foreign {

@@ -56,6 +56,8 @@ struct Entry<R> {
     resources: BTreeSet<R>,
     /// The version that a pass last read or wrote; an event with it is an echo.
     handled: Option<SecretVersion>,
+    /// Whether a pass has found or made the Secret.
+    exists: bool,
     /// Whether the list under way has not named the Secret so far.
     unlisted: bool,
 }
@@ -78,6 +80,7 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
         let entry = inner.by_secret.entry(secret).or_insert_with(|| Entry {
             resources: BTreeSet::new(),
             handled: None,
+            exists: false,
             unlisted: false,
         });
         entry.resources.insert(resource.clone());
@@ -90,11 +93,10 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
 
     /// A pass has read or written this version of `secret`.
     pub fn handled(&self, secret: &SecretRef, version: &SecretVersion) {
-        if let Some(entry) = self.lock().by_secret.get_mut(secret)
+        if let Some(entry) = self.lock().by_secret.get_mut(secret) {
+            entry.exists = true;
             // Two resources that claim one Secret must each hear of every change.
-            && entry.resources.len() == 1
-        {
-            entry.handled = Some(version.clone());
+            entry.handled = (entry.resources.len() == 1).then(|| version.clone());
         }
     }
 
@@ -113,11 +115,13 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
                 if entry.handled.as_ref() == Some(version) { Vec::new() } else { entry.all() }
             }
             SecretEvent::Gone { secret } => {
-                inner.by_secret.get(secret).map(Entry::all).unwrap_or_default()
+                let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
+                entry.exists = false;
+                entry.all()
             }
             SecretEvent::ListEnds { namespace } => inner
                 .within(namespace.as_deref())
-                .filter(|entry| entry.unlisted && entry.handled.is_some())
+                .filter(|entry| entry.unlisted && entry.exists)
                 .flat_map(|entry| entry.all())
                 .collect(),
         }
@@ -212,6 +216,8 @@ mod tests {
         referrers.refer(&"b", secret("s"));
         referrers.handled(&secret("s"), &version("1"));
         assert_eq!(referrers.affected(&seen("s", "1")), ["a", "b"]);
+        assert!(referrers.affected(&SecretEvent::ListBegins { namespace: None }).is_empty());
+        assert_eq!(referrers.affected(&SecretEvent::ListEnds { namespace: None }), ["a", "b"]);
     }
 
     #[test]

@@ -51,12 +51,18 @@ impl Secrets {
     }
 
     /// Reads the Secret `name` and decides whose it is. `needs_secret`: see [`classify`].
+    ///
+    /// A name that no Secret can have is not asked for: it is text of a tenant's, and would become
+    /// a part of the address of the request.
     pub async fn observe(
         &self,
         name: &str,
         owner: &Owner,
         needs_secret: bool,
     ) -> Result<SecretState, ApiError> {
+        if !is_name(name) {
+            return Ok(SecretState::Absent);
+        }
         let secret = self.api.get_opt(name).await?;
         Ok(classify(secret.as_ref(), owner, &self.keys, &self.labels, needs_secret))
     }
@@ -91,7 +97,7 @@ impl Secrets {
 
     /// Writes `data` into the Secret `name`, provided that it is still the version that was read.
     ///
-    /// Server-side apply of the two keys alone, forced: whoever edited them meant the operator to
+    /// Server-side apply of the two keys and our labels alone, forced: whoever edited them meant the operator to
     /// see it, and the operator has decided. Other keys are left as they are. Fails with a conflict
     /// when the Secret changed or was replaced meanwhile.
     pub async fn apply(
@@ -107,6 +113,7 @@ impl Secrets {
                 "name": name,
                 "uid": read.uid,
                 "resourceVersion": read.resource_version,
+                "labels": self.labels,
             },
             "data": self.encode(data),
         });
@@ -142,6 +149,19 @@ impl Secrets {
     }
 }
 
+/// Whether a Secret can have this name: a DNS subdomain (RFC 1123) of at most 253 characters.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.chars().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
 /// Without `controller` and `blockOwnerDeletion`: the Secret is collected with its owner and
 /// delays nothing, and no right on the finalizers of the owner is needed.
 fn reference(owner: &Owner, api_version: &str) -> OwnerReference {
@@ -152,5 +172,38 @@ fn reference(owner: &Owner, api_version: &str) -> OwnerReference {
         uid: owner.uid.clone(),
         controller: None,
         block_owner_deletion: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_secrets_become_a_part_of_an_address() {
+        let longest = "a".repeat(253);
+        for name in ["a", "shop-credentials", "shop.example", "0", &longest] {
+            assert!(is_name(name), "{name}");
+        }
+        let too_long = "a".repeat(254);
+        for name in [
+            "",
+            ".",
+            "..",
+            "a.",
+            ".a",
+            "-a",
+            "a-",
+            "A",
+            "my secret",
+            "a/b",
+            "a?watch=1",
+            "a%2fb",
+            "norm#",
+            "é",
+            &too_long,
+        ] {
+            assert!(!is_name(name), "{name}");
+        }
     }
 }

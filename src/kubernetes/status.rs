@@ -13,7 +13,8 @@ use super::ApiError;
 /// Field manager of status.
 const FIELD_MANAGER: &str = "hydra-operator/status";
 
-/// Replaces the status of the object `name` by `status`.
+/// Turns the status of the object `name` from `old` into `new`, and returns the resourceVersion
+/// that the object has then.
 ///
 /// A merge patch of what differs: members that are gone are set to null, lists are replaced whole.
 /// `uid` guards against writing to a namesake that was created meanwhile (HTTP 409). Of the answer
@@ -21,10 +22,10 @@ const FIELD_MANAGER: &str = "hydra-operator/status";
 pub async fn patch<K, S>(
     api: &Api<PartialObjectMeta<K>>,
     name: &str,
-    uid: &str,
+    uid: Option<&str>,
     old: &S,
     new: &S,
-) -> Result<(), ApiError>
+) -> Result<Option<String>, ApiError>
 where
     K: Resource,
     S: Serialize,
@@ -36,8 +37,8 @@ where
     let body = json!({ "metadata": { "uid": uid }, "status": difference(&old, &new) });
     let params =
         PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-    api.patch_status(name, &params, &Patch::Merge(&body)).await?;
-    Ok(())
+    let patched = api.patch_status(name, &params, &Patch::Merge(&body)).await?;
+    Ok(patched.metadata.resource_version)
 }
 
 /// The JSON merge patch (RFC 7396) that turns `old` into `new`.

@@ -22,7 +22,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    SecretVersion,
+    ApiError, SecretVersion,
     referrers::{SecretEvent, SecretRef},
 };
 
@@ -60,7 +60,9 @@ pub fn secrets(
 ) -> impl Stream<Item = SecretEvent> + Send + 'static {
     watcher(api, config())
         .default_backoff()
-        .inspect_err(|error| tracing::warn!(%error, "Watching Secrets failed"))
+        .inspect_err(|error| {
+            tracing::warn!(error = %ApiError::from(error), "Watching Secrets failed");
+        })
         .filter_map(move |event| {
             std::future::ready(match event {
                 Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {

@@ -62,16 +62,19 @@ pub struct Targets<'a> {
     pub secrets: &'a Secrets,
     /// Its Hydra.
     pub instance: &'a Instance,
+    /// Told of each version of the Secret as soon as it is written.
+    pub written: &'a (dyn Fn(&SecretVersion) + Sync),
 }
 
 /// Carries out `plan`. Each step can be repeated: one that was done and not noticed is found done
 /// by the next pass.
 pub async fn apply(plan: Plan, desired: &Desired, to: Targets<'_>) -> Result<Applied, Failure> {
-    let Plan { credentials, client } = plan;
+    let Plan { credentials, client, id_is_proposed } = plan;
     let (mut secret, mut secret_change) = store(&credentials, &desired.secret_name, &to).await?;
     let (client_id, client_change, unsupported) = match (client, &credentials.id) {
         (ClientStep::Create { client, secret }, _) => {
-            let (id, unsupported) = create(&client, secret.as_ref(), to.instance).await?;
+            let (id, unsupported) =
+                create(&client, id_is_proposed, secret.as_ref(), to.instance).await?;
             (id, Some(ClientChange::Created), unsupported)
         }
         (ClientStep::Replace { client, secret, differing }, Some(id)) => {
@@ -113,21 +116,29 @@ async fn store(
             applied.map(|version| (version, Some(SecretChange::Completed)))
         }
     };
-    written.map_err(|error| error::secret_write(name, &error))
+    let written = written.map_err(|error| error::secret_write(name, &error))?;
+    (to.written)(&written.0);
+    Ok(written)
 }
 
 async fn create(
     client: &hydra::OAuth2Client,
+    id_is_proposed: bool,
     secret: Option<&ClientSecret>,
     instance: &Instance,
 ) -> Result<(ClientId, Vec<&'static str>), Failure> {
     let created = instance.hydra().create_client(client, secret).await.map_err(|error| {
         let failure = error::hydra("create the client in Hydra", &error);
-        if error.refuses_chosen_ids() && instance.refused_chosen_id() {
-            Failure { class: Class::Conflict, ..failure }
-        } else {
-            failure
+        if error.refuses_chosen_ids() {
+            instance.refused_chosen_id();
         }
+        // The next pass proposes none.
+        let class = if error.refuses_chosen_ids() && id_is_proposed {
+            Class::Conflict
+        } else {
+            failure.class
+        };
+        Failure { class, ..failure }
     })?;
     let id = created.client.client_id.as_deref().map(ClientId::parse);
     let id = id.and_then(Result::ok).ok_or_else(nameless)?;
@@ -150,10 +161,7 @@ async fn replace(
 }
 
 fn nameless() -> Failure {
-    Failure::transient(
-        Reason::HydraUnreachable,
-        "Hydra answered with a client that has no usable id",
-    )
+    Failure::transient(Reason::HydraError, "Hydra answered with a client that has no usable id")
 }
 
 /// The members of `sent` that Hydra's reply does not show: it answers with what it keeps.

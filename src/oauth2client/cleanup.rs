@@ -26,23 +26,29 @@ pub async fn cleanup(
     instance: &Instance,
 ) -> Result<Vec<Notice>, Failure> {
     let name = &resource.spec.secret_name;
-    let secret = secrets
-        .observe(name, owner, needs_secret(&resource.spec))
-        .await
-        .map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
+    let secret = async || {
+        let secret = secrets.observe(name, owner, needs_secret(&resource.spec)).await;
+        secret.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
+    };
     match (&resource.spec.deletion_policy, definition) {
         (None | Some(DeletionPolicy::Delete), Served::Yes) => {}
         (None | Some(DeletionPolicy::Delete), Served::No) => return Err(not_served()),
         // A policy that this version does not know is no permission to delete.
         (Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)), _)
         | (_, Served::Terminating) => {
-            return orphan(name, &secret, owner, secrets).await;
+            return orphan(name, &secret().await?, owner, secrets).await;
         }
     }
-    revoke(resource, record, &secret, instance).await.map_err(|failure| Failure {
+    // Only a resource without a record needs its Secret to find its client.
+    let stored = match &record.client_id {
+        Some(_) => None,
+        None => stored_id(&secret().await?),
+    };
+    revoke(resource, record, stored, instance).await.map_err(|failure| Failure {
+        // First what helps: a long explanation of Hydra's is cut at its end.
         message: format!(
-            "{}; the resource stays until the client is revoked, or until \
-             spec.deletionPolicy is set to orphan, which leaves the client in Hydra",
+            "the resource stays until its client is revoked (set spec.deletionPolicy to orphan to \
+             leave the client in Hydra): {}",
             failure.message
         ),
         ..failure
@@ -77,12 +83,12 @@ async fn orphan(
 async fn revoke(
     resource: &OAuth2Client,
     record: &Record,
-    secret: &SecretState,
+    stored: Option<ClientId>,
     instance: &Instance,
 ) -> Result<Vec<Notice>, Failure> {
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let mark = owner_mark(namespace, resource.metadata.name.as_deref().unwrap_or_default());
-    let ids = match record.client_id.clone().or_else(|| stored_id(secret)) {
+    let ids = match record.client_id.clone().or(stored) {
         Some(id) if is_owned(&id, &mark, instance).await? => vec![id],
         // The client that was held is gone, or somebody else took it over.
         Some(_) if record.client_id.is_some() => Vec::new(),

@@ -9,6 +9,7 @@ use crate::{
         oauth2client::{TokenEndpointAuthMethod, TokenLifespans},
     },
     hydra::{self, ClientId},
+    kubernetes::secrets,
 };
 
 /// The desired state of one client.
@@ -46,10 +47,11 @@ pub fn desired(resource: &OAuth2Client) -> Result<Desired, Failure> {
         .transpose()
         .map_err(|error| invalid(format!("spec.clientId cannot be used: {error}")))?;
     check(spec)?;
+    let recorded = resource.status.as_ref().map_or(&[][..], |status| &status.managed);
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let name = resource.metadata.name.as_deref().unwrap_or_default();
     Ok(Desired {
-        client: client(spec, owner_mark(namespace, name)),
+        client: client(spec, recorded, owner_mark(namespace, name)),
         client_id,
         secret_name: spec.secret_name.clone(),
         needs_secret: needs_secret(spec),
@@ -59,6 +61,12 @@ pub fn desired(resource: &OAuth2Client) -> Result<Desired, Failure> {
 fn check(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
     if spec.secret_name.is_empty() || spec.grant_types.is_empty() {
         return Err(invalid("spec.secretName and spec.grantTypes are required; set both"));
+    }
+    if !secrets::is_name(&spec.secret_name) {
+        return Err(invalid(
+            "spec.secretName is no name that a Secret can have; write lower-case letters, digits, \
+             - and ., as in shop-credentials",
+        ));
     }
     let admin_url = spec.hydra_admin.as_ref().and_then(|admin| set(admin.url.as_deref()));
     if admin_url.is_some() {
@@ -86,9 +94,31 @@ fn invalid(message: impl Into<String>) -> Failure {
     Failure::terminal(Reason::InvalidSpec, message)
 }
 
+/// The members of the client that are managed only while the spec sets them, of those it sets:
+/// hydra-maester has no fields for them, and what was put into Hydra by other means stays.
+#[must_use]
+pub fn optional_members(spec: &OAuth2ClientSpec) -> Vec<&'static str> {
+    let lifespans = spec.token_lifespans.clone().unwrap_or_default();
+    [
+        (JWKS, spec.jwks.is_some()),
+        (DEVICE_ACCESS, lifespans.device_authorization_grant_access_token_lifespan.is_some()),
+        (DEVICE_ID, lifespans.device_authorization_grant_id_token_lifespan.is_some()),
+        (DEVICE_REFRESH, lifespans.device_authorization_grant_refresh_token_lifespan.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(member, is_set)| is_set.then_some(member))
+    .collect()
+}
+
+const JWKS: &str = "jwks";
+const DEVICE_ACCESS: &str = "device_authorization_grant_access_token_lifespan";
+const DEVICE_ID: &str = "device_authorization_grant_id_token_lifespan";
+const DEVICE_REFRESH: &str = "device_authorization_grant_refresh_token_lifespan";
+
 /// hydra-maester's fields are always managed: unset means Hydra's default, which its write model
-/// spells as an empty value. Fields that it lacks are managed only where they are set.
-fn client(spec: &OAuth2ClientSpec, owner: String) -> hydra::OAuth2Client {
+/// spells as an empty value. Fields that it lacks are managed where they are set, or were:
+/// `recorded` names those that the operator has set.
+fn client(spec: &OAuth2ClientSpec, recorded: &[String], owner: String) -> hydra::OAuth2Client {
     let text = |value: &Option<String>| Some(value.clone().unwrap_or_default());
     let list = |value: &Option<Vec<String>>| Some(value.clone().unwrap_or_default());
     let client = hydra::OAuth2Client {
@@ -122,10 +152,10 @@ fn client(spec: &OAuth2ClientSpec, owner: String) -> hydra::OAuth2Client {
         frontchannel_logout_session_required: Some(spec.front_channel_logout_session_required),
         backchannel_logout_uri: text(&spec.back_channel_logout_uri),
         backchannel_logout_session_required: Some(spec.back_channel_logout_session_required),
-        jwks: jwks(spec),
+        jwks: jwks(spec, recorded),
         ..hydra::OAuth2Client::default()
     };
-    with_lifespans(client, spec.token_lifespans.clone().unwrap_or_default())
+    with_lifespans(client, spec.token_lifespans.clone().unwrap_or_default(), recorded)
 }
 
 fn auth_method(spec: &OAuth2ClientSpec) -> String {
@@ -135,9 +165,14 @@ fn auth_method(spec: &OAuth2ClientSpec) -> String {
 
 /// Keys that were put into Hydra by other means stay while the spec says nothing about keys; where
 /// it names an address for them they go, because Hydra refuses both.
-fn jwks(spec: &OAuth2ClientSpec) -> Option<Value> {
-    let by_address = || set(spec.jwks_uri.as_deref()).map(|_| Value::Object(Map::new()));
-    spec.jwks.as_ref().map(|jwks| json!({ "keys": jwks.keys })).or_else(by_address)
+fn jwks(spec: &OAuth2ClientSpec, recorded: &[String]) -> Option<Value> {
+    let by_address = set(spec.jwks_uri.as_deref()).is_some();
+    let cleared = || (by_address || was_set(JWKS, recorded)).then(|| Value::Object(Map::new()));
+    spec.jwks.as_ref().map(|jwks| json!({ "keys": jwks.keys })).or_else(cleared)
+}
+
+fn was_set(member: &str, recorded: &[String]) -> bool {
+    recorded.iter().any(|known| known == member)
 }
 
 /// `scopeArray` joined by spaces, then `scope` (hydra-maester's rule).
@@ -146,8 +181,15 @@ fn scope(spec: &OAuth2ClientSpec) -> String {
     items.chain(spec.scope.as_deref()).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
-fn with_lifespans(client: hydra::OAuth2Client, lifespans: TokenLifespans) -> hydra::OAuth2Client {
+fn with_lifespans(
+    client: hydra::OAuth2Client,
+    lifespans: TokenLifespans,
+    recorded: &[String],
+) -> hydra::OAuth2Client {
     let managed = |lifespan: Option<String>| Some(lifespan.unwrap_or_default());
+    let optional = |member, lifespan: Option<String>| {
+        lifespan.or_else(|| was_set(member, recorded).then(String::new))
+    };
     // Without `..`: a lifespan that is added to the resource must find its way to Hydra.
     let TokenLifespans {
         authorization_code_grant_access_token_lifespan,
@@ -187,9 +229,18 @@ fn with_lifespans(client: hydra::OAuth2Client, lifespans: TokenLifespans) -> hyd
         refresh_token_grant_refresh_token_lifespan: managed(
             refresh_token_grant_refresh_token_lifespan,
         ),
-        device_authorization_grant_access_token_lifespan,
-        device_authorization_grant_id_token_lifespan,
-        device_authorization_grant_refresh_token_lifespan,
+        device_authorization_grant_access_token_lifespan: optional(
+            DEVICE_ACCESS,
+            device_authorization_grant_access_token_lifespan,
+        ),
+        device_authorization_grant_id_token_lifespan: optional(
+            DEVICE_ID,
+            device_authorization_grant_id_token_lifespan,
+        ),
+        device_authorization_grant_refresh_token_lifespan: optional(
+            DEVICE_REFRESH,
+            device_authorization_grant_refresh_token_lifespan,
+        ),
         ..client
     }
 }
@@ -204,7 +255,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::oauth2client::testing::resource;
+    use crate::oauth2client::testing::{resource, with_status};
 
     fn reason_of(spec: &Value) -> &'static str {
         desired(&resource(spec)).map_or_else(|failure| failure.reason.as_str(), |_| "fine")
@@ -232,12 +283,28 @@ mod tests {
             (json!({ "tokenEndpointAuthMethod": "private_key_jwt", "jwks": keys }), "fine"),
             (json!({ "jwks": keys, "jwksUri": "https://a.example" }), "InvalidSpec"),
             (json!({ "jwks": keys, "jwksUri": "" }), "fine"),
+            (json!({ "secretName": "My_Secret" }), "InvalidSpec"),
+            (json!({ "secretName": "norm?watch=1" }), "InvalidSpec"),
+            (json!({ "secretName": "" }), "InvalidSpec"),
             (json!({ "clientId": ".." }), "InvalidSpec"),
             (json!({ "clientId": "" }), "fine"),
         ];
         for (more, expected) in cases {
             assert_eq!(reason_of(&spec(&more)), expected, "{more}");
         }
+    }
+
+    #[test]
+    fn what_was_set_once_and_is_set_no_more_is_cleared() {
+        let recorded = with_status(
+            &spec(&json!({})),
+            &json!({ "managed": ["jwks", "device_authorization_grant_id_token_lifespan"] }),
+        );
+        let client = desired(&recorded).unwrap_or_else(|failure| panic!("{failure}")).client;
+        assert_eq!(client.jwks, Some(json!({})));
+        let lifespan = client.device_authorization_grant_id_token_lifespan;
+        assert_eq!(lifespan.as_deref(), Some(""));
+        assert_eq!(client.device_authorization_grant_access_token_lifespan, None);
     }
 
     #[test]

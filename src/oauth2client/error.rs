@@ -20,8 +20,10 @@ pub enum Reason {
     Synced,
     /// `spec.suspend` or the annotation `hydra.ory.sh/suspend` is set.
     Suspended,
-    /// Hydra did not answer, or answered that it cannot serve now. Retried.
+    /// Hydra gave no usable answer. Retried, and at once when it is back.
     HydraUnreachable,
+    /// Hydra answered with an error of its own or asked to wait (HTTP 5xx, 429). Retried.
+    HydraError,
     /// Hydra, or a proxy before it, refused the operator (HTTP 401 or 403). Retried.
     HydraForbidden,
     /// Hydra refused the client as declared (HTTP 400).
@@ -52,8 +54,9 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Those that a Hydra which is there again, or lets the operator in again, may heal.
-    pub const HYDRA_AWAY: [Self; 2] = [Self::HydraUnreachable, Self::HydraForbidden];
+    /// Those that a Hydra which is there again, works again, or lets the operator in again may heal.
+    pub const HYDRA_AWAY: [Self; 3] =
+        [Self::HydraUnreachable, Self::HydraError, Self::HydraForbidden];
 
     /// The reason as it stands in conditions, events and metrics.
     #[must_use]
@@ -62,6 +65,7 @@ impl Reason {
             Self::Synced => "Synced",
             Self::Suspended => "Suspended",
             Self::HydraUnreachable => "HydraUnreachable",
+            Self::HydraError => "HydraError",
             Self::HydraForbidden => "HydraForbidden",
             Self::RejectedByHydra => "RejectedByHydra",
             Self::UnsupportedByHydra => "UnsupportedByHydra",
@@ -99,11 +103,10 @@ impl Reason {
 #[must_use]
 pub fn hydra(doing: &str, error: &HydraError) -> Failure {
     let (class, reason) = match error.kind() {
-        ErrorKind::Absent | ErrorKind::Conflict => (Class::Conflict, Reason::HydraUnreachable),
+        ErrorKind::Absent | ErrorKind::Conflict => (Class::Conflict, Reason::HydraError),
         ErrorKind::Invalid => (Class::Terminal, Reason::RejectedByHydra),
-        ErrorKind::Transient | ErrorKind::Unreachable => {
-            (Class::Transient, Reason::HydraUnreachable)
-        }
+        ErrorKind::Transient => (Class::Transient, Reason::HydraError),
+        ErrorKind::Unreachable => (Class::Transient, Reason::HydraUnreachable),
         ErrorKind::Forbidden => (Class::Transient, Reason::HydraForbidden),
     };
     Failure {
@@ -127,12 +130,13 @@ pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
 
 /// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer
 /// than one resource may occupy a place.
+/// `settled`: whether nothing was known that had to be done.
 #[must_use]
-pub fn took_too_long() -> Failure {
-    Failure::transient(
-        Reason::KubernetesError,
-        "the Kubernetes API or Hydra took too long to answer; what was done is found by the next pass",
-    )
+pub fn took_too_long(settled: bool) -> Failure {
+    let message = "the Kubernetes API or Hydra took too long to answer; what was done is found by \
+                   the next pass";
+    let class = if settled { Class::Unobserved } else { Class::Transient };
+    Failure { class, ..Failure::transient(Reason::KubernetesError, message) }
 }
 
 /// Classifies a refused write of the Secret: quotas and policies are told apart from an API that

@@ -20,6 +20,7 @@ pub mod random;
 pub mod record;
 mod report;
 pub mod status;
+pub mod statuses;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
@@ -50,7 +51,7 @@ use self::{
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
-    kubernetes::{Owner, discovery::served},
+    kubernetes::{Owner, SecretVersion, discovery::served},
     metrics::Controller,
 };
 
@@ -72,21 +73,24 @@ pub async fn reconcile(
         name = object.name_any()
     );
     let timer = context.metrics.reconcile_started(CONTROLLER);
-    let (action, result) = async {
+    let work = async {
         match &object.0 {
-            Ok(resource) => dispatch(Arc::new(resource.clone()), &context).await,
+            Ok(resource) => Box::pin(dispatch(resource.clone(), &context)).await,
             Err(invalid) => report::undecodable(invalid, &context).await,
         }
-    }
-    .instrument(span)
-    .await;
+    };
+    // The pass has its own limit, within which it can tell how it ended; this one is for the rest.
+    let limited = tokio::time::timeout(context.pass_limit * 2, work).instrument(span).await;
+    let key = || (object.namespace().unwrap_or_default(), object.name_any());
+    let (action, result) = limited.unwrap_or_else(|_| report::given_up(key(), &context));
     timer.finish(result);
     Ok(action)
 }
 
 /// Suspended resources are written nowhere but to their status, so they get no finalizer either.
-async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Reported {
+async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported {
     let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let resource = Arc::new(context.statuses.freshest(&key, resource));
     context.referrers.refer(&key, (key.0.clone(), resource.spec.secret_name.clone()));
     if resource.is_suspended() && resource.metadata.deletion_timestamp.is_none() {
         return report::report(&resource, Outcome::Suspended, context).await;
@@ -95,19 +99,19 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
-            let pass = limited(context, pass(&resource, context)).await;
+            let pass = limited(context, &resource, pass(&resource, context)).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
             reported = report::report(&resource, outcome, context).await;
             Ok(reported.0.clone())
         }
-        Event::Cleanup(resource) => match limited(context, revoke(&resource, context)).await {
-            Ok(()) => Ok(Action::await_change()),
-            Err(failure) => {
+        Event::Cleanup(resource) => {
+            let revoked = limited(context, &resource, revoke(&resource, context)).await;
+            if let Err(failure) = &revoked {
                 let outcome = Outcome::Failed(failure.clone());
                 reported = report::report(&resource, outcome, context).await;
-                Err(failure)
             }
-        },
+            revoked.map(|()| Action::await_change())
+        }
     })
     .await;
     match result {
@@ -128,10 +132,11 @@ async fn dispatch(resource: Arc<OAuth2Client>, context: &Context) -> report::Rep
 /// One resource must not keep its place for as long as the other side likes.
 async fn limited<T>(
     context: &Context,
+    resource: &OAuth2Client,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let limited = tokio::time::timeout(context.pass_limit, work).await;
-    limited.unwrap_or_else(|_| Err(error::took_too_long()))
+    limited.unwrap_or_else(|_| Err(error::took_too_long(Record::of(resource).settled)))
 }
 
 /// The whole way from the resource to Hydra and its Secret.
@@ -142,14 +147,22 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
     let fresh = random::fresh()?;
 
     let desired = desired(resource)?;
+    let name = (namespace, desired.secret_name.clone());
+    let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
     let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
+    observed.secret.version().map(handled);
     let plan = plan(&desired, &observed, &fresh)?;
-    let targets = Targets { owner: &owner, api_version: &api_version, secrets: &secrets, instance };
+    let targets = Targets {
+        owner: &owner,
+        api_version: &api_version,
+        secrets: &secrets,
+        instance,
+        written: &handled,
+    };
     let applied = apply(plan, &desired, targets).await?;
 
-    let secret = (namespace, desired.secret_name);
-    context.referrers.handled(&secret, &applied.secret);
-    let hydra_version = instance.version().await;
+    let hydra_version =
+        if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
     Ok(Outcome::Applied { applied, hydra_version })
 }
 

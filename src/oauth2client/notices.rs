@@ -36,7 +36,13 @@ pub fn notices(
 /// Whether a pass corrected what had moved without the resource: drift.
 #[must_use]
 pub fn corrects_drift(resource: &OAuth2Client, applied: &Applied) -> bool {
-    Record::of(resource).settled && applied.client_change.is_some()
+    let moved = match &applied.client_change {
+        Some(ClientChange::Created) => true,
+        // A secret alone follows its Secret, which is a wish.
+        Some(ClientChange::Replaced { differing, .. }) => !differing.is_empty(),
+        None => false,
+    };
+    moved && Record::of(resource).settled
 }
 
 fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
@@ -65,7 +71,7 @@ fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
         }
         ClientChange::Replaced { differing, secret } => {
             let what = written(differing, *secret);
-            if drift && !differing.is_empty() {
+            if drift {
                 let note = format!("Client {id} had changed in Hydra; put back {what}");
                 Notice::warning("DriftCorrected", RECONCILE, note)
             } else {

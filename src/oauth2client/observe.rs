@@ -30,6 +30,8 @@ pub struct Observed {
     pub unsupported: Vec<String>,
     /// Whether Hydra takes ids of the operator's choice.
     pub takes_chosen_ids: bool,
+    /// Whether nothing but the operator itself has named the id, if anything has.
+    pub id_is_proposed: bool,
     /// What Hydra puts in place of an empty value, as far as it is known.
     pub defaults: ServerDefaults,
 }
@@ -55,10 +57,10 @@ pub async fn observe(
     };
     // An id that only our own Secret names was proposed by us. A Hydra that chooses ids itself has
     // refused it, or has given the client another one that did not find its way into the Secret.
-    let proposed = desired.client_id.is_none()
+    let id_is_proposed = desired.client_id.is_none()
         && record.client_id.is_none()
-        && matches!(secret, SecretState::Ours(_));
-    let in_doubt = proposed && !instance.takes_chosen_ids();
+        && !matches!(secret, SecretState::Users(_));
+    let in_doubt = id_is_proposed && !instance.takes_chosen_ids();
     let (id, client) = locate(id, in_doubt, desired, instance).await.map_err(unobserved)?;
     Ok(Observed {
         secret,
@@ -68,6 +70,7 @@ pub async fn observe(
         settled: record.settled,
         unsupported: unsupported(record, instance).await,
         takes_chosen_ids: instance.takes_chosen_ids(),
+        id_is_proposed,
         defaults: instance.defaults(),
     })
 }

@@ -18,6 +18,8 @@ pub struct Plan {
     pub credentials: Credentials,
     /// What Hydra needs to hold the client.
     pub client: ClientStep,
+    /// Whether the operator alone has chosen the id: no client has it so far.
+    pub id_is_proposed: bool,
 }
 
 /// What has to be done for Hydra to hold the client.
@@ -69,7 +71,7 @@ pub fn plan(desired: &Desired, observed: &Observed, fresh: &Fresh) -> Result<Pla
         None => create(desired, &credentials),
         Some(client) => replace(desired, observed, client, &credentials),
     };
-    Ok(Plan { credentials, client })
+    Ok(Plan { credentials, client, id_is_proposed: observed.id_is_proposed })
 }
 
 fn create(desired: &Desired, credentials: &Credentials) -> ClientStep {
@@ -172,6 +174,7 @@ mod tests {
             settled: false,
             unsupported: Vec::new(),
             takes_chosen_ids: true,
+            id_is_proposed: false,
             defaults: ServerDefaults { scope: None, subject_type: Some("public".into()) },
         }
     }
@@ -370,7 +373,7 @@ mod tests {
 
     /// What the servers hold once a plan has been carried out.
     fn applied(desired: &Desired, observed: &Observed, plan: &Plan) -> Observed {
-        let Plan { credentials, client } = plan;
+        let Plan { credentials, client, .. } = plan;
         let version = match &credentials.step {
             SecretStep::Keep(version) => version.clone(),
             SecretStep::Create | SecretStep::Complete(_) => {
@@ -406,6 +409,7 @@ mod tests {
             settled: true,
             unsupported: Vec::new(),
             takes_chosen_ids: observed.takes_chosen_ids,
+            id_is_proposed: false,
             defaults,
         }
     }
@@ -416,9 +420,10 @@ mod tests {
             spec in specs(),
             former in specs(),
             (secret, exists, settled, recorded) in states(),
-            takes_chosen_ids in any::<bool>(),
+            (takes_chosen_ids, created_here) in any::<(bool, bool)>(),
         ) {
             let desired = desired(&resource(&spec)).unwrap();
+            let stored = |id| StoredCredentials { created_here, ..stored(id) };
             let state = match secret {
                 None => SecretState::Absent,
                 Some("users") => SecretState::Users(stored("id-1")),

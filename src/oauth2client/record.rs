@@ -36,8 +36,11 @@ impl Record {
         let current = status.observed_generation == resource.metadata.generation;
         let ready = condition::get(&status.conditions, ConditionType::Ready);
         let reached = ready.is_some_and(|ready| {
-            ready.status == ConditionStatus::True
-                || ready.reason.as_deref() == Some(Reason::UnsupportedByHydra.as_str())
+            // While suspended the condition stays that of the generation which was reached;
+            // hydra-maester's conditions name none.
+            ready.observed_generation.is_none_or(|of| Some(of) == resource.metadata.generation)
+                && (ready.status == ConditionStatus::True
+                    || ready.reason.as_deref() == Some(Reason::UnsupportedByHydra.as_str()))
         });
         Self {
             client_id: status.client_id.as_deref().and_then(|id| ClientId::parse(id).ok()),
@@ -54,10 +57,7 @@ impl Record {
     /// Whether nothing is known that a pass would have to do, given the Secret as it is now.
     #[must_use]
     pub fn is_idle(&self, secret: &SecretState) -> bool {
-        let version = match secret {
-            SecretState::Ours(stored) | SecretState::Users(stored) => Some(&stored.version),
-            SecretState::Absent | SecretState::Foreign(_) => None,
-        };
+        let version = secret.version();
         self.settled && !self.requested && version.is_some() && version == self.sent.as_ref()
     }
 }

@@ -43,24 +43,34 @@ pub fn unchanged() -> Reported {
 /// Tells how the pass over `resource` ended.
 pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context) -> Reported {
     let key = key_of(resource);
-    let failures = match &outcome {
-        Outcome::Failed(_) => context.backoff.failed(key),
-        Outcome::Applied { .. } | Outcome::Suspended => {
-            context.backoff.reset(&key);
-            0
-        }
+    let mut failures = match &outcome {
+        Outcome::Failed(_) => context.backoff.failed(key.clone()),
+        Outcome::Applied { .. } | Outcome::Suspended => 0,
     };
-    let outcome = patiently(outcome, failures);
+    let mut outcome = patiently(outcome, failures);
     count(resource, &outcome, context);
-    if let Err(error) = show(resource, &outcome, context).await {
-        if error.is_absent() {
-            return unchanged();
+    match show(resource, &outcome, context).await {
+        Err(error) if error.is_absent() => return unchanged(),
+        // What was done and is not recorded will be done again: that must not be often.
+        Err(error) => {
+            let failure = error::kubernetes("write the status", &error);
+            tracing::warn!(error = %failure, "Could not tell how a pass ended");
+            if failures == 0 {
+                failures = context.backoff.failed(key);
+            }
+            outcome = patiently(Outcome::Failed(failure), failures);
         }
-        let failure = error::kubernetes("write the status", &error);
-        tracing::warn!(error = %failure, "Could not tell how a pass ended");
-        return next(&Outcome::Failed(failure), failures, context.resync_interval, chance());
+        Ok(()) if failures == 0 => context.backoff.reset(&key),
+        Ok(()) => {}
     }
     next(&outcome, failures, context.resync_interval, chance())
+}
+
+/// The pass was ended because it took too long; nothing can be told but by the log.
+pub fn given_up(key: ResourceKey, context: &Context) -> Reported {
+    tracing::warn!("Gave up a pass: the Kubernetes API does not answer in time");
+    let failures = context.backoff.failed(key);
+    (Action::requeue(backoff::delay(failures, chance())), ReconcileResult::Error)
 }
 
 /// Tells that the finalizer could not be added or removed. Without it no pass was made.
@@ -98,6 +108,7 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Reported
 pub fn forget(key: &ResourceKey, context: &Context) {
     context.backoff.reset(key);
     context.referrers.forget(key);
+    context.statuses.forget(key);
 }
 
 /// Other writers are part of normal work: a conflict shows only when it does not go away.
@@ -169,8 +180,9 @@ async fn show(
         let namespace = resource.namespace().unwrap_or_default();
         let api =
             Api::<PartialObjectMeta<OAuth2Client>>::namespaced(context.client.clone(), &namespace);
-        let uid = resource.uid().unwrap_or_default();
-        kubernetes::status::patch(&api, &resource.name_any(), &uid, &old, &new).await?;
+        let (name, uid) = (resource.name_any(), resource.uid());
+        let version = kubernetes::status::patch(&api, &name, uid.as_deref(), &old, &new).await?;
+        context.statuses.wrote((namespace, name), uid, version.as_deref(), new);
     }
     context.events.publish(&resource.object_ref(&()), notices).await;
     Ok(())

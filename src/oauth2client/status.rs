@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     apply::Applied,
+    desired::optional_members,
     error::{Failure, LONGEST_MESSAGE, Reason},
-    record::Record,
 };
 use crate::{
     api::{
@@ -39,22 +39,25 @@ pub fn status(resource: &OAuth2Client, outcome: &Outcome, now: Timestamp) -> OAu
     if let Outcome::Failed(Failure { class: Class::Unobserved | Class::Conflict, .. }) = outcome {
         return former;
     }
-    let settled = Record::of(resource).settled;
     let generation = resource.metadata.generation;
+    // What an edit changes may be kept: it has to be tried.
+    let unsupported =
+        former.unsupported.clone().filter(|_| former.observed_generation == generation);
     let mut status = OAuth2ClientStatus {
         observed_generation: generation,
         last_handled_reconcile_at: resource
             .reconcile_requested_at()
             .map(ToOwned::to_owned)
-            .or(former.last_handled_reconcile_at),
+            .or_else(|| former.last_handled_reconcile_at.clone()),
         reconciliation_error: None,
-        ..former
+        unsupported,
+        ..former.clone()
     };
     let conditions = match outcome {
         Outcome::Applied { applied, hydra_version } => {
             record(&mut status, resource, applied, hydra_version)
         }
-        Outcome::Suspended => suspended(settled),
+        Outcome::Suspended => suspended(&former, generation),
         Outcome::Failed(failure) => {
             let registered = status.client_id.is_some();
             status.reconciliation_error = Some(ReconciliationError {
@@ -115,6 +118,8 @@ fn record(
         uid: applied.secret.uid.clone(),
         resource_version: applied.secret.resource_version.clone(),
     });
+    let managed = optional_members(&resource.spec);
+    status.managed = managed.into_iter().map(ToOwned::to_owned).collect();
     if applied.unsupported.is_empty() {
         status.unsupported = None;
         let message = "Hydra holds the client as declared, and the Secret holds its credentials";
@@ -136,11 +141,18 @@ fn record(
     shown(false, false, true, Reason::UnsupportedByHydra, &message)
 }
 
-/// What was reached before stays true while nothing is done; what was not is not claimed.
-fn suspended(settled: bool) -> Conditions {
+/// Suspending a resource leaves `Ready` as it stands, about the generation that it is about; an
+/// edit that follows reaches nobody, so it ends `Ready`. Setting `spec.suspend` is itself the first
+/// edit.
+fn suspended(former: &OAuth2ClientStatus, generation: Option<i64>) -> Conditions {
     let message = "reconciliation is suspended; the client and the Secret stay as they are";
     let [ready, reconciling, stalled] = shown(false, false, false, Reason::Suspended, message);
-    [ready.filter(|_| !settled), reconciling, stalled]
+    let get = |kind| condition::get(&former.conditions, kind);
+    let reason = get(ConditionType::Stalled).and_then(|stalled| stalled.reason.as_deref());
+    let edits = generation.unwrap_or_default() - former.observed_generation.unwrap_or_default();
+    let own_edit = i64::from(reason != Some(Reason::Suspended.as_str()));
+    let kept = get(ConditionType::Ready).is_some() && edits <= own_edit;
+    [ready.filter(|_| !kept), reconciling, stalled]
 }
 
 fn failed(failure: &Failure) -> Conditions {
@@ -156,6 +168,7 @@ mod tests {
     use super::*;
     use crate::{
         hydra::ClientId,
+        oauth2client::record::Record,
         oauth2client::testing::{resource, version, with_status},
     };
 
@@ -265,9 +278,34 @@ mod tests {
     fn suspension_claims_nothing_new() {
         let mut resource = resource(&spec());
         resource.status = Some(status(&resource, &applied(&[]), at(10)));
-        assert_eq!(shown(&status(&resource, &Outcome::Suspended, at(20))), "TFF Synced");
         resource.metadata.generation = Some(3);
-        assert_eq!(shown(&status(&resource, &Outcome::Suspended, at(20))), "FFF Suspended");
+        let suspended = status(&resource, &Outcome::Suspended, at(20));
+        assert_eq!(shown(&suspended), "TFF Synced");
+        assert_eq!(suspended.observed_generation, Some(3));
+        let ready = condition::get(&suspended.conditions, ConditionType::Ready);
+        assert_eq!(ready.and_then(|ready| ready.observed_generation), Some(2));
+        resource.status = Some(suspended);
+        assert!(!Record::of(&resource).settled, "this generation was not looked at");
+        assert_eq!(shown(&status(&resource, &Outcome::Suspended, at(30))), "TFF Synced");
+        resource.metadata.generation = Some(4);
+        let edited = status(&resource, &Outcome::Suspended, at(40));
+        assert_eq!(shown(&edited), "FFF Suspended");
+        resource.status = Some(edited);
+        assert_eq!(shown(&status(&resource, &Outcome::Suspended, at(50))), "FFF Suspended");
+    }
+
+    #[test]
+    fn what_an_edit_changes_is_tried_even_where_hydra_did_not_keep_it() {
+        let mut resource = resource(&spec());
+        resource.status = Some(status(&resource, &applied(&["skip_consent"]), at(10)));
+        assert!(Record::of(&resource).unsupported.is_some());
+        resource.metadata.generation = Some(3);
+        let away = failure(Class::Transient, Reason::HydraUnreachable);
+        for outcome in [away, Outcome::Suspended] {
+            let status = status(&resource, &outcome, at(20));
+            assert_eq!(status.observed_generation, Some(3));
+            assert_eq!(status.unsupported, None);
+        }
     }
 
     #[test]

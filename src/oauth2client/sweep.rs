@@ -197,7 +197,7 @@ mod tests {
                 assert_eq!(needs_pass(&resource, &listing), expected, "{name}");
             }
         }
-        for reason in ["HydraUnreachable", "HydraForbidden"] {
+        for reason in ["HydraUnreachable", "HydraError", "HydraForbidden"] {
             for hydra_is_back in [false, true] {
                 let defaults = ServerDefaults::default();
                 let listing = Listing { clients: same(), defaults, hydra_is_back };

@@ -1,5 +1,7 @@
 //! Every field that can be edited: what Hydra holds is what was asked for, and nothing else moves.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -101,9 +103,9 @@ async fn client(world: &World, id: &str) -> Value {
 /// Names the members that differ.
 fn assert_same(what: &str, found: &Value, expected: &Value) {
     let (found, expected) = (found.as_object().unwrap(), expected.as_object().unwrap());
-    let differing: Vec<_> = found
-        .keys()
-        .chain(expected.keys())
+    let names: BTreeSet<_> = found.keys().chain(expected.keys()).collect();
+    let differing: Vec<_> = names
+        .into_iter()
         .filter(|name| found.get(*name) != expected.get(*name))
         .map(|name| format!("{name}: {:?} and not {:?}", found.get(name), expected.get(name)))
         .collect();

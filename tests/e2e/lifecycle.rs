@@ -20,6 +20,7 @@ on_each_generation!(
     a_public_client_has_no_secret,
     a_client_with_keys_authenticates_with_them,
     the_secret_is_presented_as_the_spec_says,
+    a_client_that_gives_up_being_public_gets_a_secret,
     kubectl_tells_how_it_went,
 );
 
@@ -130,6 +131,20 @@ async fn the_secret_is_presented_as_the_spec_says(generation: Generation) {
     }
     let kept = world.credentials("shop-credentials").await;
     assert_eq!((kept.id, kept.secret), (credentials.id.clone(), credentials.secret.clone()));
+    world.assert_no_secret_leaked(&[credentials.secret()]).await;
+}
+
+/// Hydra gives a client that it makes without a secret one that nobody knows.
+async fn a_client_that_gives_up_being_public_gets_a_secret(generation: Generation) {
+    let world = World::new("confidential", generation).await;
+    world.create("shop", &json!({ "tokenEndpointAuthMethod": "none" })).await;
+    let id = client_id(&world.ready("shop").await);
+    assert!(world.credentials("shop-credentials").await.secret.is_none());
+    world.edit("shop", &json!({ "tokenEndpointAuthMethod": "client_secret_basic" })).await;
+    world.ready("shop").await;
+    let credentials = world.credentials("shop-credentials").await;
+    assert_eq!(credentials.id, id);
+    assert!(world.gets_token(&credentials).await);
     world.assert_no_secret_leaked(&[credentials.secret()]).await;
 }
 

@@ -199,4 +199,12 @@ async fn what_the_spec_cannot_say_survives(generation: Generation) {
     for (member, value) in members.as_object().unwrap() {
         assert_eq!(edited[member], *value, "{member}");
     }
+
+    let declared = ClientKey::generate("declared").public_jwk();
+    world.edit("shop", &json!({ "jwks": { "keys": [declared] } })).await;
+    world.ready("shop").await;
+    assert_eq!(world.in_hydra(&id).await.unwrap()["jwks"]["keys"][0]["kid"], "declared");
+    world.edit("shop", &json!({ "jwks": null })).await;
+    world.ready("shop").await;
+    assert_eq!(world.in_hydra(&id).await.unwrap()["jwks"], json!({}), "a key that is withdrawn");
 }

@@ -27,6 +27,11 @@ pub struct OAuth2ClientStatus {
     /// The version of the Secret whose credentials Hydra was last given.
     pub secret: Option<PushedSecret>,
 
+    /// Fields that the operator manages only while they are set, of those that are. One that is named here and not set any
+    /// more is cleared in Hydra.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managed: Vec<String>,
+
     /// What of the spec this Hydra does not keep. Unset: it keeps everything.
     pub unsupported: Option<UnsupportedFields>,
 

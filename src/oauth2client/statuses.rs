@@ -1,0 +1,93 @@
+//! The statuses that were last written. A pass that follows closely on another is handed the object
+//! as the watch last showed it, which may be from before that write: deciding by that status would
+//! repeat what was done, and a patch computed from it would leave members of the other behind.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::context::ResourceKey;
+use crate::api::{OAuth2Client, OAuth2ClientStatus};
+
+/// The status last written, by resource, until the watch has caught up with it.
+#[derive(Default)]
+pub struct Statuses {
+    written: Mutex<HashMap<ResourceKey, Written>>,
+}
+
+struct Written {
+    uid: Option<String>,
+    version: u64,
+    status: OAuth2ClientStatus,
+}
+
+impl Statuses {
+    /// `status` was written to the resource of this `uid`, which has `resource_version` since.
+    pub fn wrote(
+        &self,
+        key: ResourceKey,
+        uid: Option<String>,
+        resource_version: Option<&str>,
+        status: OAuth2ClientStatus,
+    ) {
+        // Resource versions of one resource compare as numbers (Kubernetes 1.35, KEP-5504). One
+        // that is no number is not remembered.
+        if let Some(version) = resource_version.and_then(|version| version.parse().ok()) {
+            self.lock().insert(key, Written { uid, version, status });
+        }
+    }
+
+    /// `resource` with the status that it has by now, as far as this process knows.
+    #[must_use]
+    pub fn freshest(&self, key: &ResourceKey, mut resource: OAuth2Client) -> OAuth2Client {
+        let mut written = self.lock();
+        let Some(last) = written.get(key) else { return resource };
+        let metadata = &resource.metadata;
+        let seen = metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
+        if last.uid == metadata.uid && seen.is_some_and(|seen: u64| seen < last.version) {
+            resource.status = Some(last.status.clone());
+        } else {
+            written.remove(key);
+        }
+        resource
+    }
+
+    /// The resource is gone.
+    pub fn forget(&self, key: &ResourceKey) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceKey, Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::oauth2client::testing::resource;
+
+    #[test]
+    fn a_status_counts_until_the_watch_shows_it() {
+        let statuses = Statuses::default();
+        let key = || ("team-a".to_owned(), "shop".to_owned());
+        let at = |version: &str, uid: &str| {
+            let mut resource = resource(&json!({ "grantTypes": [], "secretName": "s" }));
+            resource.metadata.resource_version = Some(version.into());
+            resource.metadata.uid = Some(uid.into());
+            resource
+        };
+        let written =
+            OAuth2ClientStatus { client_id: Some("id-1".into()), ..OAuth2ClientStatus::default() };
+        let id_of = |resource: OAuth2Client| resource.status.and_then(|status| status.client_id);
+        statuses.wrote(key(), Some("u".into()), Some("10"), written.clone());
+        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"))).as_deref(), Some("id-1"));
+        assert_eq!(id_of(statuses.freshest(&key(), at("10", "u"))), None);
+        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"))), None, "it was forgotten");
+        statuses.wrote(key(), Some("u".into()), Some("10"), written);
+        assert_eq!(id_of(statuses.freshest(&key(), at("9", "namesake"))), None);
+    }
+}
