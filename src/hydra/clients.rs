@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Hydra;
 use super::connection::{Answer, Request};
 use super::error::{ErrorKind, HydraError};
-use super::generation::{Cursor, Generation};
+use super::generation::{Cursor, Generation, LARGEST_PAGE};
 use super::id::ClientId;
 use super::oauth2_client::OAuth2Client;
 use super::request::Operation;
@@ -49,8 +49,8 @@ struct Credential {
     client_secret: Option<String>,
 }
 
-/// A listing that has this many pages does not end.
-const MAX_PAGES: usize = 20_000;
+/// A listing whose pages have room for this many clients does not end.
+const MAX_LISTED: usize = 10_000_000;
 
 /// How often a listing starts again because its token has become too old.
 const MAX_RESTARTS: usize = 3;
@@ -132,6 +132,8 @@ impl Hydra {
     /// Each client appears once. Where pages are found by offset (1.x to 2.3), clients that are
     /// created or deleted meanwhile can shift others out of the listing: that a client is missing
     /// says nothing before [`get_client`](Self::get_client) says the same.
+    ///
+    /// Where clients are so large that a page exceeds its bound (16 MiB), smaller pages are read.
     pub async fn list_clients(&self, owner: Option<&str>) -> Result<Vec<OAuth2Client>, HydraError> {
         self.for_generation(|generation| self.list_all(generation, owner)).await
     }
@@ -145,14 +147,13 @@ impl Hydra {
         while let Some(cursor) = listing.next_page()? {
             let mut request = Request::get(Operation::ListClients, listing.generation.clients());
             request.generation = Some(listing.generation);
-            request.query = listing.generation.page(&cursor, owner);
+            request.query = listing.generation.page(&cursor, listing.page_size, owner);
             match self.connection().call(request).await {
                 Ok(answer) => {
                     listing.take(&cursor, &answer)?;
                     self.remember(listing.generation);
                 }
-                Err(error) if listing.may_restart(&cursor, &error) => listing.restart(),
-                Err(error) => return Err(error),
+                Err(error) => listing.recover(&cursor, error)?,
             }
         }
         Ok(listing.clients)
@@ -189,6 +190,7 @@ impl Hydra {
 struct Listing<'a> {
     generation: Generation,
     owner: Option<&'a str>,
+    page_size: usize,
     next: Option<Cursor>,
     visited: HashSet<Cursor>,
     restarts: usize,
@@ -201,6 +203,7 @@ impl<'a> Listing<'a> {
         Self {
             generation,
             owner,
+            page_size: LARGEST_PAGE,
             next: Some(Cursor::Start),
             visited: HashSet::new(),
             restarts: 0,
@@ -213,7 +216,8 @@ impl<'a> Listing<'a> {
     /// was read so far may not be all.
     fn next_page(&mut self) -> Result<Option<Cursor>, HydraError> {
         let Some(cursor) = self.next.take() else { return Ok(None) };
-        if self.visited.len() >= MAX_PAGES || !self.visited.insert(cursor.clone()) {
+        let endless = self.visited.len() * self.page_size >= MAX_LISTED;
+        if endless || !self.visited.insert(cursor.clone()) {
             return Err(HydraError::endless(Operation::ListClients));
         }
         Ok(Some(cursor))
@@ -222,7 +226,7 @@ impl<'a> Listing<'a> {
     fn take(&mut self, cursor: &Cursor, answer: &Answer) -> Result<(), HydraError> {
         let page: Vec<OAuth2Client> = answer.decode(Operation::ListClients)?;
         self.generation = self.generation.refined(&answer.headers);
-        self.next = self.generation.next(cursor, page.len(), &answer.headers);
+        self.next = self.generation.next(cursor, self.page_size, page.len(), &answer.headers);
         for client in page {
             let of_owner =
                 self.owner.is_none_or(|owner| owner == client.owner.as_deref().unwrap_or_default());
@@ -234,15 +238,21 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    fn may_restart(&self, cursor: &Cursor, error: &HydraError) -> bool {
-        self.restarts < MAX_RESTARTS && self.generation.token_expired(cursor, error.status())
-    }
-
-    /// What was read so far stays: it is read again, and nothing appears twice.
-    fn restart(&mut self) {
-        self.restarts += 1;
+    /// Starts again, if that can help against `error`. What was read so far stays: it is read again,
+    /// and nothing appears twice.
+    fn recover(&mut self, cursor: &Cursor, error: HydraError) -> Result<(), HydraError> {
+        if error.is_too_large() && self.page_size > 1 {
+            self.page_size /= 2;
+        } else if self.restarts < MAX_RESTARTS
+            && self.generation.token_expired(cursor, error.status())
+        {
+            self.restarts += 1;
+        } else {
+            return Err(error);
+        }
         self.visited.clear();
         self.next = Some(Cursor::Start);
+        Ok(())
     }
 }
 
@@ -263,11 +273,14 @@ fn refuse_out_of_reach(
     generation: Generation,
     id: Option<&ClientId>,
 ) -> Result<(), HydraError> {
-    match id {
-        Some(id) if !generation.addresses(id) => Err(HydraError::not_sent(
-            operation,
-            "this version of Hydra cannot address a client whose id holds `/` or `%`",
-        )),
-        _ => Ok(()),
+    let Some(id) = id else { return Ok(()) };
+    if generation.addresses(id) {
+        return Ok(());
     }
+    let unusable = match generation {
+        Generation::V1 | Generation::V2 => "holds `/` or `%`",
+        Generation::V25 => "ends with `/`",
+    };
+    let detail = format!("this version of Hydra cannot address a client whose id {unusable}");
+    Err(HydraError::not_sent(operation, detail))
 }

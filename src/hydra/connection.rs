@@ -45,9 +45,13 @@ impl Request<'_> {
         }
     }
 
-    /// How much of an answer is read at most.
+    /// How much of an answer is read at most, in MiB. Kubernetes stores objects of up to 1.5 MiB,
+    /// and Hydra escapes and adds members: what can be written has to be readable again.
     fn limit(&self) -> usize {
-        if self.operation == Operation::ListClients { 16 * MIB } else { MIB }
+        match self.operation {
+            Operation::ListClients | Operation::Discover => 16,
+            _ => 4,
+        }
     }
 }
 
@@ -122,7 +126,7 @@ impl Connection {
         let started = Instant::now();
         let result = match self.prepare(request, headers).send().await {
             Ok(response) => read(response, limit).await,
-            Err(error) => Err(cause(&error)),
+            Err(error) => Err(Unread::from(error)),
         };
         if let Some(on_request) = &self.on_request {
             let outcome = match &result {
@@ -131,7 +135,10 @@ impl Connection {
             };
             on_request(operation, outcome, started.elapsed());
         }
-        result.map_err(|cause| HydraError::unreachable(operation, &cause))
+        result.map_err(|unread| match unread {
+            Unread::TooLarge => HydraError::too_large(operation, limit),
+            Unread::Failed(cause) => HydraError::unreachable(operation, &cause),
+        })
     }
 
     fn prepare(&self, request: Request<'_>, headers: HeaderMap) -> reqwest::RequestBuilder {
@@ -193,23 +200,37 @@ fn trust(
     }
 }
 
-/// Reads an answer of at most `limit` bytes. A report of failure counts as complete when its body
+/// Why there is no complete answer.
+enum Unread {
+    /// It is larger than its bound.
+    TooLarge,
+    /// It did not arrive, by this cause.
+    Failed(String),
+}
+
+impl From<reqwest::Error> for Unread {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Failed(cause(&error))
+    }
+}
+
+/// Reads an answer of at most `limit` MiB. A report of failure counts as complete when its body
 /// does not end well: its status says enough.
-async fn read(mut response: Response, limit: usize) -> Result<Answer, String> {
+async fn read(mut response: Response, limit: usize) -> Result<Answer, Unread> {
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let body = match read_body(response, limit).await {
-        Err(cause) if status.is_success() => return Err(cause),
+        Err(unread) if status.is_success() => return Err(unread),
         body => body.unwrap_or_default(),
     };
     Ok(Answer { status, headers, body })
 }
 
-async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, String> {
+async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
-        if body.len() + chunk.len() > limit {
-            return Err(format!("the answer is larger than {} MiB", limit / MIB));
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit * MIB {
+            return Err(Unread::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }

@@ -41,6 +41,7 @@ pub struct HydraError {
     retry_after: Option<Duration>,
     misplaced: bool,
     refuses_chosen_ids: bool,
+    too_large: bool,
 }
 
 /// What can be said of an answer that Hydra did not write: its words are not repeated.
@@ -96,6 +97,11 @@ impl HydraError {
         self.refuses_chosen_ids
     }
 
+    /// Whether the answer was not read because it is larger than the bound for it.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.too_large
+    }
+
     /// Whether the answer looks as if the request had been made for another generation.
     pub(super) fn is_misplaced(&self) -> bool {
         self.misplaced
@@ -109,6 +115,12 @@ impl HydraError {
     /// No complete answer arrived.
     pub(super) fn unreachable(operation: Operation, detail: &str) -> Self {
         Self::new(operation, ErrorKind::Unreachable, None, presentable(detail, []))
+    }
+
+    /// The answer reports success, and has more than `limit` MiB.
+    pub(super) fn too_large(operation: Operation, limit: usize) -> Self {
+        let detail = format!("the answer is larger than {limit} MiB");
+        Self { too_large: true, ..Self::new(operation, ErrorKind::Unreachable, None, detail) }
     }
 
     /// The answer reports success, but is not what Hydra answers to this operation.
@@ -162,6 +174,7 @@ impl HydraError {
             retry_after: None,
             misplaced: false,
             refuses_chosen_ids: false,
+            too_large: false,
         }
     }
 }

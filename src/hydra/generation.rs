@@ -18,9 +18,8 @@ pub enum Generation {
     V25,
 }
 
-/// Clients asked for per page: the most that 1.x and 25.x grant, and less than 2.x does. One number
-/// throughout a listing, because the older ones round offsets to multiples of it.
-const PAGE_SIZE: usize = 500;
+/// The most clients to ask for per page: the most that 1.x and 25.x grant, and less than 2.x does.
+pub(super) const LARGEST_PAGE: usize = 500;
 
 /// What stays as it is in a path segment: the unreserved characters of RFC 3986, section 2.3.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -69,13 +68,16 @@ impl Generation {
         format!("{}/{}", self.clients(), utf8_percent_encode(id.as_str(), ENCODED))
     }
 
-    /// The query of the page at `cursor`. Releases before 1.10.5 ignore `owner`.
-    pub(super) fn page(self, cursor: &Cursor, owner: Option<&str>) -> Vec<(&'static str, String)> {
-        let size = match self {
-            Self::V1 => "limit",
-            Self::V2 | Self::V25 => "page_size",
-        };
-        let mut query = vec![(size, PAGE_SIZE.to_string())];
+    /// The query of the page of `size` clients at `cursor`. The size has to be the same throughout a
+    /// listing, because 1.x and 2.x round offsets to multiples of it. Releases before 1.10.5 ignore
+    /// `owner`.
+    pub(super) fn page(
+        self,
+        cursor: &Cursor,
+        size: usize,
+        owner: Option<&str>,
+    ) -> Vec<(&'static str, String)> {
+        let mut query = vec![(self.size_parameter(), size.to_string())];
         match cursor {
             Cursor::Start => {}
             Cursor::Offset(offset) => query.push(("offset", offset.to_string())),
@@ -85,7 +87,8 @@ impl Generation {
         query
     }
 
-    /// Where the page after one of `length` clients starts; `None` after the last page.
+    /// Where the page after one of `length` clients, of `size` asked for, starts; `None` after the
+    /// last page.
     ///
     /// 2.x always names a next page while there are no clients (ory/hydra issue 3674), and counts
     /// without the filter: there a short page is the last. 25.x may have a smaller limit than the
@@ -93,11 +96,12 @@ impl Generation {
     pub(super) fn next(
         self,
         cursor: &Cursor,
+        size: usize,
         length: usize,
         headers: &HeaderMap,
     ) -> Option<Cursor> {
         let least = match self {
-            Self::V1 | Self::V2 => PAGE_SIZE,
+            Self::V1 | Self::V2 => size,
             Self::V25 => 1,
         };
         if length < least {
@@ -106,7 +110,7 @@ impl Generation {
         match self {
             Self::V1 => {
                 let offset = if let Cursor::Offset(offset) = cursor { *offset } else { 0 };
-                Some(Cursor::Offset(offset + PAGE_SIZE))
+                Some(Cursor::Offset(offset + size))
             }
             Self::V2 | Self::V25 => next_token(headers).map(Cursor::Token),
         }
@@ -120,8 +124,14 @@ impl Generation {
 
     /// The query of a probe: the shortest listing.
     pub(super) fn probe(self) -> Vec<(&'static str, String)> {
-        let size = if self == Self::V1 { "limit" } else { "page_size" };
-        vec![(size, "1".to_owned())]
+        vec![(self.size_parameter(), "1".to_owned())]
+    }
+
+    fn size_parameter(self) -> &'static str {
+        match self {
+            Self::V1 => "limit",
+            Self::V2 | Self::V25 => "page_size",
+        }
     }
 
     /// The generation after an answer to a listing in the manner of `self`. Of those under
@@ -225,8 +235,12 @@ mod tests {
             (Generation::V25, Cursor::Start, 0, &next, None),
             (Generation::V25, Cursor::Start, 500, &none, None),
         ] {
-            assert_eq!(generation.next(&cursor, length, headers), expected, "{generation:?}");
+            let found = generation.next(&cursor, LARGEST_PAGE, length, headers);
+            assert_eq!(found, expected, "{generation:?}");
         }
+        let next = |size, length| Generation::V1.next(&Cursor::Offset(30), size, length, &none);
+        assert_eq!(next(15, 15), Some(Cursor::Offset(45)));
+        assert_eq!(next(15, 14), None);
     }
 
     #[test]
@@ -246,7 +260,7 @@ mod tests {
 
     #[test]
     fn queries() {
-        let page = |generation: Generation, cursor| generation.page(&cursor, Some("n/ns"));
+        let page = |generation: Generation, cursor| generation.page(&cursor, 500, Some("n/ns"));
         let pairs = |list: &[(&'static str, &str)]| {
             list.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Vec<_>>()
         };

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::server::{Program, Server};
 use crate::{client, hydra};
 
-crate::on_both_generations!(all_pages_are_read);
+crate::on_both_generations!(all_pages_are_read, large_clients_are_listed);
 
 /// More than one page for one owner, and a page that is exactly full.
 async fn all_pages_are_read(program: Program) {
@@ -32,6 +32,25 @@ async fn all_pages_are_read(program: Program) {
         let found = hydra.list_clients(Some(owner)).await.unwrap();
         assert_eq!((found.len(), ids(&found).len()), (count, count), "{owner}");
         assert!(found.iter().all(|client| client.owner.as_deref() == Some(owner)));
+    }
+}
+
+/// One page of all of them is larger than what is read of an answer.
+async fn large_clients_are_listed(program: Program) {
+    let server = Server::start(program).await;
+    let hydra = hydra(&server.admin_url());
+    let text = "x".repeat(1024 * 1024);
+    for number in 0..40 {
+        let desired = json!({ "client_id": format!("c{number}"), "owner": "many/ns" });
+        let mut desired = client(desired);
+        if number >= 20 {
+            desired.metadata = Some(json!({ "text": text }));
+        }
+        hydra.create_client(&desired, None).await.unwrap();
+    }
+    for owner in [None, Some("many/ns")] {
+        let all = hydra.list_clients(owner).await.unwrap();
+        assert_eq!((all.len(), ids(&all).len()), (40, 40));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a real server cannot be made to do.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ async fn the_redirect_of_2_x_leads_to_its_generation() {
 async fn answers_without_an_end_are_given_up() {
     for (reply, words) in [
         ((|| Reply::Cut) as fn() -> Reply, "broke off"),
-        (|| Reply::Endless, "larger than 1 MiB"),
+        (|| Reply::Endless, "larger than 4 MiB"),
         (|| Reply::Silent, "within the time allowed"),
     ] {
         let server = server(Generation::V2, move |_| reply());
@@ -351,6 +352,102 @@ async fn a_listing_is_filtered_and_has_each_client_once() {
     assert_eq!(hydra.list_clients(Some("even/ns")).await.unwrap().len(), 253);
     assert_eq!(hydra.list_clients(None).await.unwrap().len(), 505);
     assert_eq!(server.requests()[1].target, "/clients?limit=500&offset=500&owner=even%2Fns");
+}
+
+/// Serves `clients` by pages as `generation` does, whose size it takes from the query. 1.x and 2.x
+/// round offsets down to a multiple of it.
+fn paged(generation: Generation, clients: Vec<String>) -> Scripted {
+    server(generation, move |request| {
+        let query: HashMap<_, _> =
+            request.target.split(['?', '&']).filter_map(|pair| pair.split_once('=')).collect();
+        let number = |name| query.get(name).and_then(|value| value.parse::<usize>().ok());
+        let size = number("limit").or(number("page_size")).unwrap();
+        let start = number("offset").or(number("page_token")).unwrap_or(0);
+        let start = if generation == Generation::V25 { start } else { start / size * size };
+        let end = (start + size).min(clients.len());
+        let page = Reply::json_text(200, &format!("[{}]", clients[start.min(end)..end].join(",")));
+        let next = format!(r#"</admin/clients?page_token={end}>; rel="next""#);
+        match generation {
+            Generation::V1 => page,
+            Generation::V2 => page.with("X-Total-Count", "600").with("Link", &next),
+            Generation::V25 if end < clients.len() => page.with("Link", &next),
+            Generation::V25 => page,
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_listing_with_large_clients_is_read_by_smaller_pages() {
+    let large = json!({ "text": "x".repeat(1024 * 1024) });
+    let clients: Vec<_> = (0..600)
+        .map(|number| match number {
+            500..520 => json!({ "client_id": format!("c{number}"), "metadata": large }),
+            _ => json!({ "client_id": format!("c{number}") }),
+        })
+        .map(|client| client.to_string())
+        .collect();
+    for generation in [Generation::V1, Generation::V2, Generation::V25] {
+        let server = paged(generation, clients.clone());
+        let listed = hydra(&server.url).list_clients(None).await.unwrap();
+        let ids: HashSet<_> = listed.iter().map(|client| client.client_id.clone()).collect();
+        assert_eq!((listed.len(), ids.len()), (600, 600), "{generation:?}");
+        let requests = server.requests();
+        for size in [500, 250, 125, 62, 31, 15] {
+            let asked = format!("={size}");
+            assert!(requests.iter().any(|request| request.target.contains(&asked)), "{size}");
+        }
+        assert!(requests.last().unwrap().target.contains("=15"), "{requests:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_listing_with_a_client_beyond_all_bounds_is_an_error() {
+    let discovered = AtomicBool::new(false);
+    let server = Scripted::http(move |_| {
+        if discovered.swap(true, Ordering::SeqCst) {
+            return Reply::Endless;
+        }
+        Reply::json(200, &json!([])).with("X-Total-Count", "0")
+    });
+    let error = hydra(&server.url).list_clients(None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
+    // The last, by one client, looks like the request that finds out the generation.
+    let sizes: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.target.rsplit('=').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(sizes, ["500", "250", "125", "62", "31", "15", "7", "3"]);
+}
+
+/// The API server takes 1.5 MiB, to which Hydra adds its own members.
+#[tokio::test]
+async fn a_client_as_large_as_kubernetes_allows_can_be_read_and_deleted() {
+    let large = json!({ "client_id": "a", "metadata": { "text": "x".repeat(3 * 1024 * 1024) } });
+    let server = server(Generation::V2, move |request| match &*request.method {
+        "DELETE" => Reply::json(204, &json!(null)),
+        _ => Reply::json(200, &large),
+    });
+    let hydra = hydra(&server.url);
+    let read = hydra.get_client(&id("a")).await.unwrap();
+    hydra.replace_client(&id("a"), &read, None).await.unwrap();
+    assert_eq!(hydra.delete_client(&id("a")).await.unwrap(), Deletion::Deleted);
+}
+
+#[tokio::test]
+async fn what_a_generation_cannot_address_is_named() {
+    for (generation, unusable, words) in [
+        (Generation::V1, "a/b", "holds `/` or `%`"),
+        (Generation::V2, "a%", "holds `/` or `%`"),
+        (Generation::V25, "a/", "ends with `/`"),
+    ] {
+        let server = server(generation, |_| absent());
+        let error = hydra(&server.url).get_client(&id(unusable)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(server.requests().is_empty());
+    }
 }
 
 #[tokio::test]

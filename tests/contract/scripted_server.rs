@@ -51,7 +51,11 @@ pub enum Reply {
 
 impl Reply {
     pub fn json(status: u16, body: &Value) -> Self {
-        Self::text(status, "application/json", &body.to_string())
+        Self::json_text(status, &body.to_string())
+    }
+
+    pub fn json_text(status: u16, body: &str) -> Self {
+        Self::text(status, "application/json", body)
     }
 
     pub fn html(status: u16) -> Self {

@@ -146,6 +146,55 @@ async fn keys_of_jwks() {
     .await;
 }
 
+const RSA: Expected = Err("write n and e into a key of kty RSA; in YAML quote \"n\"");
+const EC: Expected = Err("write crv, x and y into a key of kty EC; in YAML quote \"y\"");
+const OKP: Expected = Err("write crv and x into a key of kty OKP");
+
+#[tokio::test]
+async fn keys_of_jwks_are_complete() {
+    let ec = || json!({ "kty": "EC", "use": "sig", "crv": "P-256", "x": "WKn", "y": "Hjw" });
+    let ed = || json!({ "kty": "OKP", "use": "sig", "crv": "Ed25519", "x": "11qY" });
+    let mut cases = vec![
+        (jwks(&[rsa()]), Ok(())),
+        (jwks(&[ec()]), Ok(())),
+        (jwks(&[ed()]), Ok(())),
+        (jwks(&[with(rsa(), "n", json!(""))]), Err("spec.jwks.keys[0].n")),
+    ];
+    let incomplete = [(rsa(), vec!["n", "e"], RSA), (ec(), vec!["crv", "x", "y"], EC)];
+    for (key, members, refused) in incomplete.into_iter().chain([(ed(), vec!["crv", "x"], OKP)]) {
+        let lacking = |member: &&str| (jwks(&[without(key.clone(), member)]), refused);
+        cases.extend(members.iter().map(lacking));
+    }
+    check("jwks-complete", cases).await;
+}
+
+/// YAML 1.1 has `n` and `y` among its spellings of false and true, and so have the parsers of
+/// kubectl and of the API server.
+#[tokio::test]
+async fn members_that_yaml_takes_for_booleans() {
+    let server = Server::new("jwks-yaml").await;
+    let yaml = |name: &str, key: &str| {
+        format!(
+            "{{ apiVersion: hydra.ory.sh/v1alpha1, kind: OAuth2Client, metadata: {{ name: {name} }}, \
+             spec: {{ grantTypes: [client_credentials], secretName: app, jwks: {{ keys: [{key}] }} }} }}"
+        )
+    };
+    let cases = [
+        ("rsa", "{ kty: RSA, use: sig, n: 0vx7, e: AQAB }", RSA),
+        ("rsa-quoted", r#"{ kty: RSA, use: sig, "n": 0vx7, e: AQAB }"#, Ok(())),
+        ("ec", "{ kty: EC, use: sig, crv: P-256, x: WKn, y: Hjw }", EC),
+        ("ec-quoted", r#"{ kty: EC, use: sig, crv: P-256, x: WKn, "y": Hjw }"#, Ok(())),
+    ];
+    for (name, key, expected) in cases {
+        let created = server.create_yaml(&yaml(name, key)).await;
+        match (&created, expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(message), Err(part)) if message.contains(part) => {}
+            _ => panic!("{key}: expected {expected:?}, got {created:#?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn jwks_holds_no_private_member() {
     const PUBLIC: Expected = Err("write the public key only, without the private members");

@@ -54,6 +54,12 @@ impl Server {
         self.send(Method::POST, "?fieldValidation=Strict", "application/json", object).await
     }
 
+    /// The same, of an object in YAML.
+    pub async fn create_yaml(&self, object: &str) -> Result<Value, String> {
+        let path = "?fieldValidation=Strict";
+        self.send_bytes(Method::POST, path, "application/yaml", object.into()).await
+    }
+
     /// A merge patch.
     pub async fn patch(&self, name: &str, patch: &Value) -> Result<Value, String> {
         self.send(Method::PATCH, &format!("/{name}"), "application/merge-patch+json", patch).await
@@ -95,7 +101,17 @@ impl Server {
         content_type: &str,
         body: &Value,
     ) -> Result<Value, String> {
-        let request = self.request(method, path, content_type, serde_json::to_vec(body).unwrap());
+        self.send_bytes(method, path, content_type, serde_json::to_vec(body).unwrap()).await
+    }
+
+    async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Value, String> {
+        let request = self.request(method, path, content_type, body);
         match self.client.request(request).await {
             Ok(object) => Ok(object),
             Err(kube::Error::Api(status)) if is_refusal(status.code) => Err(status.message.clone()),

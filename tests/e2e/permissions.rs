@@ -31,8 +31,7 @@ use crate::{
 on_each_generation!(the_operator_is_refused_nothing_it_needs);
 
 /// Verb, group and resource of what the operator does in a namespace: all of it and nothing else.
-const NEEDED: [(&str, &str, &str); 12] = [
-    ("get", "hydra.ory.sh", "oauth2clients"),
+const NEEDED: [(&str, &str, &str); 11] = [
     ("list", "hydra.ory.sh", "oauth2clients"),
     ("watch", "hydra.ory.sh", "oauth2clients"),
     ("patch", "hydra.ory.sh", "oauth2clients"),

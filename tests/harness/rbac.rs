@@ -20,7 +20,7 @@ type Right = (String, String, String);
 
 /// The whole of `deploy/rbac/`.
 const GRANTED: &[(&str, &str, &[&str])] = &[
-    ("hydra.ory.sh", "oauth2clients", &["get", "list", "watch", "patch"]),
+    ("hydra.ory.sh", "oauth2clients", &["list", "watch", "patch"]),
     ("hydra.ory.sh", "oauth2clients/status", &["patch"]),
     ("", "secrets", &["get", "list", "watch", "create", "patch"]),
     ("events.k8s.io", "events", &["create", "patch"]),

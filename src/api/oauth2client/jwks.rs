@@ -8,6 +8,9 @@ const SIGNING: &str = "self.exists(key, has(key.use) && key.use == 'sig')";
 const TOLD_APART: &str = "size(self) == 1 || self.all(key, has(key.kid))";
 const PUBLIC: &str = "!has(self.d) && !has(self.p) && !has(self.q) && !has(self.dp) && !has(self.dq) && \
      !has(self.qi) && !has(self.oth) && !has(self.k)";
+const RSA_WHOLE: &str = "self.kty != 'RSA' || (has(self.n) && has(self.e))";
+const EC_WHOLE: &str = "self.kty != 'EC' || (has(self.crv) && has(self.x) && has(self.y))";
+const OKP_WHOLE: &str = "self.kty != 'OKP' || (has(self.crv) && has(self.x))";
 
 /// A JSON Web Key set (RFC 7517 section 5).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
@@ -29,11 +32,19 @@ pub struct JsonWebKeySetDocument {
 pub type JsonWebKey = Map<String, Value>;
 
 // The schema of `JsonWebKey`, whose values stay as they are written.
-/// A public key of the client (RFC 7517 section 4). Members that are not listed here are allowed.
+/// A public key of the client (RFC 7517 section 4). Members that are not listed here are allowed. In YAML write `"n"` and
+/// `"y"` with quotes: without them many parsers, that of kubectl among them, read false and true.
 #[derive(Serialize, KubeSchema)]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
-#[x_kube(validation = Rule::new(PUBLIC)
-    .message("write the public key only, without the private members d, p, q, dp, dq, qi, oth and k"))]
+#[x_kube(
+    validation = Rule::new(PUBLIC)
+        .message("write the public key only, without the private members d, p, q, dp, dq, qi, oth and k"),
+    validation = Rule::new(RSA_WHOLE)
+        .message("write n and e into a key of kty RSA; in YAML quote \"n\", which is read as false without quotes"),
+    validation = Rule::new(EC_WHOLE)
+        .message("write crv, x and y into a key of kty EC; in YAML quote \"y\", which is read as true without quotes"),
+    validation = Rule::new(OKP_WHOLE).message("write crv and x into a key of kty OKP")
+)]
 struct PublicKey {
     /// The family of the key: `RSA`, `EC` or `OKP`. Hydra checks signatures with RSA and EC keys.
     #[schemars(extend("enum" = ["RSA", "EC", "OKP"]))]
@@ -46,15 +57,20 @@ struct PublicKey {
     kid: Option<String>,
     /// The algorithm that the key is for, such as `RS256` or `ES256`.
     alg: Option<String>,
-    /// RSA: the modulus, base64url.
+    /// RSA, required: the modulus, base64url. In YAML quote the name: `"n"`.
+    #[schemars(length(min = 1))]
     n: Option<String>,
-    /// RSA: the exponent, base64url, usually `AQAB`.
+    /// RSA, required: the exponent, base64url, usually `AQAB`.
+    #[schemars(length(min = 1))]
     e: Option<String>,
-    /// EC and OKP: the curve, such as `P-256`.
+    /// EC and OKP, required: the curve, such as `P-256`.
+    #[schemars(length(min = 1))]
     crv: Option<String>,
-    /// EC and OKP: the x coordinate, base64url.
+    /// EC and OKP, required: the x coordinate, base64url.
+    #[schemars(length(min = 1))]
     x: Option<String>,
-    /// EC: the y coordinate, base64url.
+    /// EC, required: the y coordinate, base64url. In YAML quote the name: `"y"`.
+    #[schemars(length(min = 1))]
     y: Option<String>,
     /// Private, not allowed here.
     d: Option<String>,
