@@ -1,23 +1,16 @@
 //! The composition root: builds the clients, the context and the controllers, and joins them.
 
 mod connections;
+mod controllers;
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
-use kube::{
-    Api, Client,
-    core::{DeserializeGuard, PartialObjectMeta},
-    runtime::{
-        Controller,
-        controller::{self, Action},
-        reflector::{self, ObjectRef, Store},
-    },
-};
+use futures::{FutureExt, channel::mpsc, future::join_all};
+use kube::{Client, runtime::reflector};
 use tokio::sync::Semaphore;
-
 use tokio_util::sync::CancellationToken;
 
+use self::controllers::{Scope, Watched, run_controller, wake_differing};
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
@@ -25,18 +18,12 @@ use crate::{
     hydra::ConfigError,
     instance::Instance,
     kubernetes::{
-        ApiError,
         discovery::{Served, served},
         events::Events,
         referrers::Referrers,
-        streams,
     },
     metrics::Metrics,
-    oauth2client::{
-        self, CONTROLLER, Context,
-        statuses::Statuses,
-        sweep::{self, Listing},
-    },
+    oauth2client::{CONTROLLER, Context, statuses::Statuses, sweep},
     settings::{self, Setting, Settings},
 };
 
@@ -48,9 +35,6 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
-
-/// A resource as the watch delivers it, which may be one that does not decode.
-type Watched = DeserializeGuard<OAuth2Client>;
 
 /// Why the operator could not run.
 #[derive(Debug, thiserror::Error)]
@@ -138,31 +122,6 @@ async fn too_long_a_drain(shutdown: &CancellationToken) {
     tracing::warn!(limit = ?DRAIN_LIMIT, "Ended before all work in flight was done");
 }
 
-/// One watch of resources and one of Secrets: the whole cluster, or one namespace.
-struct Scope {
-    namespace: Option<String>,
-    filled: Gate,
-}
-
-impl Scope {
-    fn new(namespace: Option<String>, readiness: &Readiness) -> Self {
-        let place = namespace
-            .as_deref()
-            .map_or("all namespaces".to_owned(), |namespace| format!("namespace {namespace}"));
-        Self { namespace, filled: readiness.gate(format!("the OAuth2Clients of {place}")) }
-    }
-
-    fn api<K>(&self, client: &Client) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
-        match &self.namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        }
-    }
-}
-
 fn scopes(settings: &Settings) -> impl Iterator<Item = Option<String>> {
     let all = settings.namespaces.is_empty().then_some(None);
     all.into_iter().chain(settings.namespaces.clone().into_iter().map(Some))
@@ -199,96 +158,6 @@ async fn work(
     tokio::select! {
         _ = join_all(controllers) => {}
         () = sweep => {}
-    }
-}
-
-fn wake_differing(
-    store: &Store<Watched>,
-    wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
-    listing: &Listing,
-) {
-    for object in store.state() {
-        if let Ok(resource) = &object.0
-            && sweep::needs_pass(resource, listing)
-        {
-            // Fails only when the controller has ended.
-            let _ = wake.unbounded_send(ObjectRef::from_obj(&*object));
-        }
-    }
-}
-
-fn run_controller(
-    context: Arc<Context>,
-    scope: Scope,
-    (reader, writer): (Store<Watched>, reflector::store::Writer<Watched>),
-    woken: mpsc::UnboundedReceiver<ObjectRef<Watched>>,
-    concurrency: u16,
-    shutdown: CancellationToken,
-) -> impl Future<Output = ()> {
-    let resources = streams::resources(scope.api::<Watched>(&context.client), writer);
-    let secrets = streams::secrets(
-        scope.api::<PartialObjectMeta<k8s_openapi::api::core::v1::Secret>>(&context.client),
-        scope.namespace.clone(),
-    );
-    let affected = {
-        let context = context.clone();
-        secrets.flat_map(move |event| stream::iter(context.referrers.affected(&event)))
-    };
-    let affected =
-        affected.map(|(namespace, name)| ObjectRef::<Watched>::new(&name).within(&namespace));
-    let run = Controller::for_stream(resources, reader.clone())
-        .with_config(controller::Config::default().concurrency(concurrency))
-        .reconcile_on(affected)
-        .reconcile_on(woken)
-        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
-        .run(oauth2client::reconcile, never_fails, context.clone())
-        .for_each(move |result| {
-            if let Err(error) = result {
-                queue_failed(&error, &context);
-            }
-            std::future::ready(())
-        });
-    async move {
-        let fills = async {
-            streams::filled(&reader).await;
-            scope.filled.open();
-            std::future::pending::<()>().await;
-        };
-        // Before its store is filled a controller runs no pass, and does not end by itself either.
-        let ends_unfilled = async {
-            shutdown.cancelled().await;
-            if streams::filled(&reader).now_or_never().is_none() {
-                return;
-            }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = run => {}
-            () = fills => {}
-            () = ends_unfilled => {}
-        }
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "kube-runtime's signature")]
-fn never_fails(_: Arc<Watched>, error: &Infallible, _: Arc<Context>) -> Action {
-    match *error {}
-}
-
-fn queue_failed(
-    error: &controller::Error<Infallible, kube::runtime::watcher::Error>,
-    context: &Context,
-) {
-    match error {
-        // A Secret was collected after its resource: there is nothing left to do.
-        controller::Error::ObjectNotFound(object) => {
-            let namespace = object.namespace.clone().unwrap_or_default();
-            oauth2client::forget(&(namespace, object.name.clone()), context);
-        }
-        controller::Error::QueueError(error) => {
-            tracing::warn!(error = %ApiError::from(error), "Watching OAuth2Clients failed");
-        }
-        other => tracing::warn!(error = %other, "The controller failed"),
     }
 }
 

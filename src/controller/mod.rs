@@ -6,3 +6,6 @@ pub mod outcome;
 
 pub use backoff::Backoff;
 pub use outcome::{Class, Failure};
+
+/// Namespace and name of a resource.
+pub type ResourceKey = (String, String);

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::statuses::Statuses;
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
-    controller::Backoff,
+    controller::{Backoff, ResourceKey},
     instance::Instance,
     kubernetes::{SecretKeys, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
@@ -18,9 +18,6 @@ use crate::{
 pub const CLIENT_ID_KEY: &str = "CLIENT_ID";
 /// Key of the client secret in the Secret.
 pub const CLIENT_SECRET_KEY: &str = "CLIENT_SECRET";
-
-/// Namespace and name of a resource.
-pub type ResourceKey = (String, String);
 
 /// What the passes over all `OAuth2Client`s share.
 pub struct Context {

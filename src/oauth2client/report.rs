@@ -11,7 +11,6 @@ use kube::{
 
 use super::{
     CONTROLLER, Context,
-    context::ResourceKey,
     error::{self, Failure, Reason},
     notices::{corrects_drift, notices},
     random::chance,
@@ -20,7 +19,7 @@ use super::{
 use crate::{
     api::{OAuth2Client, OAuth2ClientSpec},
     controller::{
-        Class,
+        Class, ResourceKey,
         backoff::{self, jittered},
     },
     kubernetes::{self, ApiError},

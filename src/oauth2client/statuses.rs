@@ -7,8 +7,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::context::ResourceKey;
-use crate::api::{OAuth2Client, OAuth2ClientStatus};
+use crate::{
+    api::{OAuth2Client, OAuth2ClientStatus},
+    controller::ResourceKey,
+};
 
 /// The status last written, by resource, until the watch has caught up with it.
 #[derive(Default)]
