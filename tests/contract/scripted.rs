@@ -368,10 +368,9 @@ fn paged(generation: Generation, clients: Vec<String>) -> Scripted {
         let page = Reply::json_text(200, &format!("[{}]", clients[start.min(end)..end].join(",")));
         let next = format!(r#"</admin/clients?page_token={end}>; rel="next""#);
         match generation {
-            Generation::V1 => page,
             Generation::V2 => page.with("X-Total-Count", "600").with("Link", &next),
             Generation::V25 if end < clients.len() => page.with("Link", &next),
-            Generation::V25 => page,
+            Generation::V1 | Generation::V25 => page,
         }
     })
 }

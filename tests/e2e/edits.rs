@@ -35,8 +35,7 @@ async fn each_group_of_fields_reaches_hydra_and_goes_back_to_its_default(generat
     assert!(world.gets_token(&world.credentials("shop-credentials").await).await);
 }
 
-/// Keys that the spec no longer names are not told apart from keys that somebody else put there,
-/// and stay; the address of others replaces them.
+/// Hydra takes either the keys or their address: the one that is declared replaces the other.
 async fn keys_reach_hydra_and_give_way_to_their_address(generation: Generation) {
     let world = World::new("jwks", generation).await;
     let (first, second) = (ClientKey::generate("first"), ClientKey::generate("second"));

@@ -19,6 +19,7 @@ mod crowd;
 mod deletion;
 mod edits;
 mod fields;
+mod guards;
 mod lifecycle;
 mod modes;
 mod outage;

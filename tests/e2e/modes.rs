@@ -9,7 +9,7 @@ use crate::{
     on_each_generation,
     signing::ClientKey,
     support::{Generation, Hydra, eventually},
-    world::{World, client_id},
+    world::{World, client_id, shown},
 };
 
 on_each_generation!(
@@ -78,7 +78,8 @@ async fn a_suspended_resource_can_be_deleted(generation: Generation) {
     world.create("shop", &json!({})).await;
     let id = client_id(&world.ready("shop").await);
     world.edit("shop", &json!({ "suspend": true })).await;
-    world.shows("shop", "Ready=False Suspended").await;
+    let suspended = world.shows("shop", "Stalled=False Suspended").await;
+    assert_eq!(shown(&suspended)[0], "Ready=True Synced", "suspending undoes nothing");
     world.delete("shop").await;
     world.gone("shop").await;
     assert_eq!(world.in_hydra(&id).await, None);

@@ -1,11 +1,8 @@
 //! Proxies between the operator and Hydra, on real sockets.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use axum::{
@@ -39,7 +36,6 @@ pub struct Proxy {
 /// A request that arrived.
 #[derive(Clone)]
 pub struct Seen {
-    pub at: Instant,
     pub method: Method,
     pub headers: HeaderMap,
 }
@@ -51,6 +47,7 @@ struct Shared {
     /// All requests, refused ones included.
     seen: Mutex<Vec<Seen>>,
     out_of_service: watch::Sender<Option<Method>>,
+    chooses_ids: watch::Sender<bool>,
     holding: watch::Sender<bool>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
@@ -70,6 +67,7 @@ impl Proxy {
             authorization: authorization.map(ToOwned::to_owned),
             seen: Mutex::default(),
             out_of_service: watch::Sender::new(None),
+            chooses_ids: watch::Sender::new(false),
             holding: watch::Sender::new(false),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
@@ -112,6 +110,11 @@ impl Proxy {
         self.state.out_of_service.send_replace(Some(method));
     }
 
+    /// Refuses clients with an id from now on, as Hydra 2.0 and 2.1 do.
+    pub fn choose_ids(&self) {
+        self.state.chooses_ids.send_replace(true);
+    }
+
     /// All requests so far, in the order of their arrival.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
@@ -121,7 +124,7 @@ impl Proxy {
 async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let out_of_service = state.out_of_service.borrow().as_ref() == Some(&method);
-    state.seen.lock().unwrap().push(Seen { at: Instant::now(), method, headers });
+    state.seen.lock().unwrap().push(Seen { method, headers });
     let under_way = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
     state.most_under_way.fetch_max(under_way, Ordering::SeqCst);
     state.holding.subscribe().wait_for(|holding| !holding).await.unwrap();
@@ -133,7 +136,8 @@ async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response<B
         let response = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
         response.body(Body::empty()).unwrap()
     } else {
-        forward(&state.hydra, request).await
+        let chooses_ids = *state.chooses_ids.borrow();
+        forward(&state.hydra, chooses_ids, request).await
     };
     state.under_way.fetch_sub(1, Ordering::SeqCst);
     response
@@ -148,9 +152,28 @@ fn refusal(given: &str) -> Response<Body> {
     response.header(header::CONTENT_TYPE, "application/json").body(body.to_string().into()).unwrap()
 }
 
-async fn forward(hydra: &str, request: Request) -> Response<Body> {
+fn refuses_id(body: &[u8]) -> bool {
+    serde_json::from_slice(body)
+        .is_ok_and(|client: serde_json::Value| client.get("client_id").is_some())
+}
+
+/// What Hydra 2.0 says.
+fn id_refusal() -> Response<Body> {
+    let body = serde_json::json!({
+        "error": "The request was malformed or contained invalid parameters",
+        "error_description": "It is no longer possible to set an OAuth2 Client ID as a user. The \
+                              system will generate a unique ID for you.",
+    });
+    let response = Response::builder().status(StatusCode::BAD_REQUEST);
+    response.header(header::CONTENT_TYPE, "application/json").body(body.to_string().into()).unwrap()
+}
+
+async fn forward(hydra: &str, chooses_ids: bool, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
+    if chooses_ids && parts.method == Method::POST && refuses_id(&body) {
+        return id_refusal();
+    }
     let mut forwarded = http().request(parts.method, format!("{hydra}{}", parts.uri)).body(body);
     if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
         forwarded = forwarded.header(header::CONTENT_TYPE, kind);

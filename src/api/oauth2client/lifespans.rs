@@ -50,18 +50,18 @@ pub struct TokenLifespans {
     /// Refresh tokens obtained with a refresh token, such as `720h`. Unset: Hydra's `ttl.refresh_token`.
     #[schemars(regex(pattern = DURATION))]
     pub refresh_token_grant_refresh_token_lifespan: Option<String>,
-    /// Access tokens of the grant `urn:ietf:params:oauth:grant-type:device_code`, such as `1h`. Unset: Hydra's
-    /// `ttl.access_token`. Needs Hydra 25.4 or later.
+    /// Access tokens of the grant `urn:ietf:params:oauth:grant-type:device_code`, such as `1h`. Never set: what Hydra
+    /// holds stays; removed again: Hydra's `ttl.access_token`. Needs Hydra 25.4 or later.
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new(WHOLE_DURATION).message(WHOLE_DURATION_MESSAGE))]
     pub device_authorization_grant_access_token_lifespan: Option<String>,
-    /// ID tokens of the grant `urn:ietf:params:oauth:grant-type:device_code`, such as `1h`. Unset: Hydra's
-    /// `ttl.id_token`. Needs Hydra 25.4 or later.
+    /// ID tokens of the grant `urn:ietf:params:oauth:grant-type:device_code`, such as `1h`. Never set: what Hydra
+    /// holds stays; removed again: Hydra's `ttl.id_token`. Needs Hydra 25.4 or later.
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new(WHOLE_DURATION).message(WHOLE_DURATION_MESSAGE))]
     pub device_authorization_grant_id_token_lifespan: Option<String>,
-    /// Refresh tokens of the grant `urn:ietf:params:oauth:grant-type:device_code`, such as `720h`. Unset: Hydra's
-    /// `ttl.refresh_token`. Needs Hydra 25.4 or later.
+    /// Refresh tokens of the grant `urn:ietf:params:oauth:grant-type:device_code`, such as `720h`. Never set: what Hydra
+    /// holds stays; removed again: Hydra's `ttl.refresh_token`. Needs Hydra 25.4 or later.
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new(WHOLE_DURATION).message(WHOLE_DURATION_MESSAGE))]
     pub device_authorization_grant_refresh_token_lifespan: Option<String>,

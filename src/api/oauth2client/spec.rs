@@ -178,7 +178,7 @@ pub struct OAuth2ClientSpec {
     pub token_endpoint_auth_method: Option<TokenEndpointAuthMethod>,
 
     /// How long tokens are valid, by the grant that they were obtained with. Unset lifespans are those of Hydra's
-    /// configuration. Needs Hydra 1.11.9 or later.
+    /// configuration (for the device grant see there). Needs Hydra 1.11.9 or later.
     pub token_lifespans: Option<TokenLifespans>,
 
     /// Anything that you want to keep with the client, as an object. The login and consent application gets it with the
@@ -188,7 +188,7 @@ pub struct OAuth2ClientSpec {
     pub metadata: Option<Value>,
 
     /// The public keys of the client, with which Hydra checks what the client signs: assertions of `private_key_jwt` and
-    /// request objects. Exclusive with `jwksUri`. Unset: none.
+    /// request objects. Exclusive with `jwksUri`. Never set: what Hydra holds stays; removed again: none.
     pub jwks: Option<JsonWebKeySetDocument>,
 
     /// Where Hydra finds the public keys of the client, as a JSON Web Key set, such as
