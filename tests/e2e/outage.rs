@@ -57,13 +57,24 @@ async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
     // After five failures each, they would wait for another 16 s.
     eventually("backoffs are long", async || world.outcomes("HydraUnreachable").await >= 10).await;
     world.hydra.own().start_again().await;
-    world.all_ready(world.list().await.len()).await;
+    world.all_ready(2).await;
     assert_eq!(world.hydra_up().await, Some(1.0));
     for (name, scope) in [("app", "read"), ("fresh", "read write")] {
         let credentials = world.credentials(&format!("{name}-credentials")).await;
         assert_eq!(world.in_hydra(&credentials.id).await.unwrap()["scope"], scope);
         assert!(world.gets_token(&credentials).await);
+        assert_woken(&world.operator.log(), name);
     }
+}
+
+/// The pass that healed the resource was not the retry that its backoff had set: kube-runtime logs
+/// why each pass is made.
+fn assert_woken(log: &str, name: &str) {
+    let healed = |line: &&str| {
+        line.contains(&format!("name=\"{name}\"")) && line.contains("event=\"Synced\"")
+    };
+    let line = log.lines().rev().find(healed).unwrap_or_else(|| panic!("{log}"));
+    assert!(!line.contains("retry"), "nothing woke {name}: {line}");
 }
 
 /// Waits for a pass since the start of the operator that found Hydra away.
