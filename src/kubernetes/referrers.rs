@@ -112,6 +112,7 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
             SecretEvent::Seen { secret, version } => {
                 let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
                 entry.unlisted = false;
+                entry.exists = true;
                 if entry.handled.as_ref() == Some(version) { Vec::new() } else { entry.all() }
             }
             SecretEvent::Gone { secret } => {

@@ -128,7 +128,9 @@ async fn owned_ids(mark: &str, instance: &Instance) -> Result<Vec<ClientId>, Fai
 async fn is_owned(id: &ClientId, mark: &str, instance: &Instance) -> Result<bool, Failure> {
     match instance.hydra().get_client(id).await {
         Ok(client) => Ok(client.owner.as_deref() == Some(mark)),
-        Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Invalid) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::Absent => Ok(false),
+        // Nothing was sent: this Hydra cannot have a client of that id that can be reached.
+        Err(error) if error.kind() == ErrorKind::Invalid && error.status().is_none() => Ok(false),
         Err(error) => Err(error::hydra(&format!("read client {id} from Hydra"), &error)),
     }
 }

@@ -25,7 +25,7 @@ pub mod sweep;
 #[cfg(test)]
 mod testing;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use kube::{
     Resource, ResourceExt,
@@ -90,7 +90,7 @@ pub async fn reconcile(
 /// Suspended resources are written nowhere but to their status, so they get no finalizer either.
 async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported {
     let key = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let resource = Arc::new(context.statuses.freshest(&key, resource));
+    let resource = Arc::new(context.statuses.freshest(&key, resource, Instant::now()));
     context.referrers.refer(&key, (key.0.clone(), resource.spec.secret_name.clone()));
     if resource.is_suspended() && resource.metadata.deletion_timestamp.is_none() {
         return report::report(&resource, Outcome::Suspended, context).await;

@@ -1,6 +1,6 @@
 //! Tells the outcome of a pass: status, events, metrics, log, and when to look again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::{
@@ -43,13 +43,19 @@ pub fn unchanged() -> Reported {
 pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context) -> Reported {
     let key = key_of(resource);
     let mut failures = match &outcome {
+        // What a person has to heal is no failure to try, and leaves no backoff behind.
+        Outcome::Failed(Failure { class: Class::Terminal, .. })
+        | Outcome::Applied { .. }
+        | Outcome::Suspended => 0,
         Outcome::Failed(_) => context.backoff.failed(key.clone()),
-        Outcome::Applied { .. } | Outcome::Suspended => 0,
     };
     let mut outcome = patiently(outcome, failures);
     count(resource, &outcome, context);
     match show(resource, &outcome, context).await {
-        Err(error) if error.is_absent() => return unchanged(),
+        Err(error) if error.is_absent() => {
+            forget(&key, context);
+            return unchanged();
+        }
         // What was done and is not recorded will be done again: that must not be often.
         Err(error) => {
             let failure = error::kubernetes("write the status", &error);
@@ -65,9 +71,10 @@ pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context
     next(&outcome, failures, context.resync_interval, chance())
 }
 
-/// The pass was ended because it took too long; nothing can be told but by the log.
+/// The end of the pass could not be told, because the Kubernetes API does not answer, or not in
+/// time.
 pub fn given_up(key: ResourceKey, context: &Context) -> Reported {
-    tracing::warn!("Gave up a pass: the Kubernetes API does not answer in time");
+    tracing::warn!("Could not tell how a pass ended: the Kubernetes API does not answer");
     let failures = context.backoff.failed(key);
     (Action::requeue(backoff::delay(failures, chance())), ReconcileResult::Error)
 }
@@ -98,9 +105,14 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Reported
         Reason::Undecodable,
         format!("the resource does not decode: {}", invalid.error),
     );
-    let (_, result) = report(&resource, Outcome::Failed(failure), context).await;
-    // Its former status does not decode either: looking again would write the same once more.
-    (Action::await_change(), result)
+    let outcome = Outcome::Failed(failure);
+    count(&resource, &outcome, context);
+    match show(&resource, &outcome, context).await {
+        // Its former status does not decode either: looking again would write the same once more.
+        Ok(()) => (Action::await_change(), ReconcileResult::Error),
+        Err(error) if error.is_absent() => unchanged(),
+        Err(_) => given_up(key_of(&resource), context),
+    }
 }
 
 /// The resource is gone.
@@ -157,7 +169,8 @@ fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
         Outcome::Suspended => Reason::Suspended,
         Outcome::Failed(failure) => {
             tracing::info!(reason = failure.reason.as_str(), "{failure}");
-            if Reason::HYDRA_AWAY.contains(&failure.reason) {
+            let unwell = matches!(failure.class, Class::Transient | Class::Unobserved);
+            if unwell && Reason::HYDRA_AWAY.contains(&failure.reason) {
                 context.instance.report_trouble();
             }
             failure.reason
@@ -181,7 +194,7 @@ async fn show(
             Api::<PartialObjectMeta<OAuth2Client>>::namespaced(context.client.clone(), &namespace);
         let (name, uid) = (resource.name_any(), resource.uid());
         let version = kubernetes::status::patch(&api, &name, uid.as_deref(), &old, &new).await?;
-        context.statuses.wrote((namespace, name), uid, version.as_deref(), new);
+        context.statuses.wrote((namespace, name), uid, version.as_deref(), new, Instant::now());
     }
     context.events.publish(&resource.object_ref(&()), notices).await;
     Ok(())

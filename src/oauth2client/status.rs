@@ -57,13 +57,19 @@ pub fn status(resource: &OAuth2Client, outcome: &Outcome, now: Timestamp) -> OAu
         Outcome::Applied { applied, hydra_version } => {
             record(&mut status, resource, applied, hydra_version)
         }
-        Outcome::Suspended => suspended(&former, generation),
+        Outcome::Suspended => suspended(resource, &former),
         Outcome::Failed(failure) => {
             let registered = status.client_id.is_some();
             status.reconciliation_error = Some(ReconciliationError {
                 status_code: Some(failure.reason.status_code(registered).to_owned()),
                 description: Some(failure.message.clone()),
             });
+            // The reply may be lost of a write that was done: what it set has to be remembered.
+            if failure.class == Class::Transient {
+                let set = optional_members(&resource.spec).into_iter().map(ToOwned::to_owned);
+                let unknown: Vec<String> = set.filter(|m| !status.managed.contains(m)).collect();
+                status.managed.extend(unknown);
+            }
             failed(failure)
         }
     };
@@ -142,15 +148,17 @@ fn record(
 }
 
 /// Suspending a resource leaves `Ready` as it stands, about the generation that it is about; an
-/// edit that follows reaches nobody, so it ends `Ready`. Setting `spec.suspend` is itself the first
-/// edit.
-fn suspended(former: &OAuth2ClientStatus, generation: Option<i64>) -> Conditions {
+/// edit that follows reaches nobody, so it ends `Ready`. Setting `spec.suspend` is itself an edit;
+/// what else that edit changes cannot be told from it.
+fn suspended(resource: &OAuth2Client, former: &OAuth2ClientStatus) -> Conditions {
     let message = "reconciliation is suspended; the client and the Secret stay as they are";
     let [ready, reconciling, stalled] = shown(false, false, false, Reason::Suspended, message);
     let get = |kind| condition::get(&former.conditions, kind);
     let reason = get(ConditionType::Stalled).and_then(|stalled| stalled.reason.as_deref());
-    let edits = generation.unwrap_or_default() - former.observed_generation.unwrap_or_default();
-    let own_edit = i64::from(reason != Some(Reason::Suspended.as_str()));
+    let generation = resource.metadata.generation.unwrap_or_default();
+    let edits = generation - former.observed_generation.unwrap_or_default();
+    let by_spec = resource.spec.suspend == Some(true);
+    let own_edit = i64::from(by_spec && reason != Some(Reason::Suspended.as_str()));
     let kept = get(ConditionType::Ready).is_some() && edits <= own_edit;
     [ready.filter(|_| !kept), reconciling, stalled]
 }
@@ -279,6 +287,8 @@ mod tests {
         let mut resource = resource(&spec());
         resource.status = Some(status(&resource, &applied(&[]), at(10)));
         resource.metadata.generation = Some(3);
+        assert_eq!(shown(&status(&resource, &Outcome::Suspended, at(20))), "FFF Suspended");
+        resource.spec.suspend = Some(true);
         let suspended = status(&resource, &Outcome::Suspended, at(20));
         assert_eq!(shown(&suspended), "TFF Synced");
         assert_eq!(suspended.observed_generation, Some(3));
@@ -306,6 +316,17 @@ mod tests {
             assert_eq!(status.observed_generation, Some(3));
             assert_eq!(status.unsupported, None);
         }
+    }
+
+    #[test]
+    fn what_may_have_been_set_is_remembered() {
+        let mut spec = spec();
+        spec["jwks"] = json!({ "keys": [] });
+        let away = failure(Class::Transient, Reason::HydraUnreachable);
+        assert_eq!(status(&resource(&spec), &away, at(10)).managed, ["jwks"]);
+        assert_eq!(status(&resource(&spec), &applied(&[]), at(10)).managed, ["jwks"]);
+        let refused = failure(Class::Terminal, Reason::InvalidSpec);
+        assert!(status(&resource(&spec), &refused, at(10)).managed.is_empty());
     }
 
     #[test]

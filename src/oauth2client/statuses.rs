@@ -4,7 +4,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -12,15 +16,24 @@ use crate::{
     controller::ResourceKey,
 };
 
+/// How far the watch may lag behind. An older entry does not count: resource versions can go
+/// backwards, when the database of the cluster is restored from a backup.
+const LONGEST_LAG: Duration = Duration::from_mins(1);
+/// Entries that are not worth a sweep.
+const SMALLEST_SWEEP: usize = 64;
+
 /// The status last written, by resource, until the watch has caught up with it.
 #[derive(Default)]
 pub struct Statuses {
     written: Mutex<HashMap<ResourceKey, Written>>,
+    /// Number of entries at which those that do not count any more are dropped.
+    sweep_at: AtomicUsize,
 }
 
 struct Written {
     uid: Option<String>,
     version: u64,
+    at: Instant,
     status: OAuth2ClientStatus,
 }
 
@@ -32,22 +45,35 @@ impl Statuses {
         uid: Option<String>,
         resource_version: Option<&str>,
         status: OAuth2ClientStatus,
+        now: Instant,
     ) {
         // Resource versions of one resource compare as numbers (Kubernetes 1.35, KEP-5504). One
         // that is no number is not remembered.
         if let Some(version) = resource_version.and_then(|version| version.parse().ok()) {
-            self.lock().insert(key, Written { uid, version, status });
+            let mut written = self.lock();
+            if written.len() >= self.sweep_at.load(Ordering::Relaxed) {
+                written.retain(|_, last| now.duration_since(last.at) < LONGEST_LAG);
+                self.sweep_at.store(written.len() * 2 + SMALLEST_SWEEP, Ordering::Relaxed);
+            }
+            written.insert(key, Written { uid, version, at: now, status });
         }
     }
 
     /// `resource` with the status that it has by now, as far as this process knows.
     #[must_use]
-    pub fn freshest(&self, key: &ResourceKey, mut resource: OAuth2Client) -> OAuth2Client {
+    pub fn freshest(
+        &self,
+        key: &ResourceKey,
+        mut resource: OAuth2Client,
+        now: Instant,
+    ) -> OAuth2Client {
         let mut written = self.lock();
         let Some(last) = written.get(key) else { return resource };
         let metadata = &resource.metadata;
         let seen = metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
-        if last.uid == metadata.uid && seen.is_some_and(|seen: u64| seen < last.version) {
+        let is_behind = seen.is_some_and(|seen: u64| seen < last.version);
+        let counts = now.duration_since(last.at) < LONGEST_LAG;
+        if counts && is_behind && last.uid == metadata.uid {
             resource.status = Some(last.status.clone());
         } else {
             written.remove(key);
@@ -85,11 +111,16 @@ mod tests {
         let written =
             OAuth2ClientStatus { client_id: Some("id-1".into()), ..OAuth2ClientStatus::default() };
         let id_of = |resource: OAuth2Client| resource.status.and_then(|status| status.client_id);
-        statuses.wrote(key(), Some("u".into()), Some("10"), written.clone());
-        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"))).as_deref(), Some("id-1"));
-        assert_eq!(id_of(statuses.freshest(&key(), at("10", "u"))), None);
-        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"))), None, "it was forgotten");
-        statuses.wrote(key(), Some("u".into()), Some("10"), written);
-        assert_eq!(id_of(statuses.freshest(&key(), at("9", "namesake"))), None);
+        let now = Instant::now();
+        statuses.wrote(key(), Some("u".into()), Some("10"), written.clone(), now);
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let behind = statuses.freshest(&key(), at("9", "u"), later(1));
+        assert_eq!(id_of(behind).as_deref(), Some("id-1"));
+        assert_eq!(id_of(statuses.freshest(&key(), at("10", "u"), now)), None);
+        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"), now)), None, "it was forgotten");
+        statuses.wrote(key(), Some("u".into()), Some("10"), written.clone(), now);
+        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"), later(61))), None, "too old");
+        statuses.wrote(key(), Some("u".into()), Some("10"), written, now);
+        assert_eq!(id_of(statuses.freshest(&key(), at("9", "namesake"), now)), None);
     }
 }

@@ -3,7 +3,10 @@
 //! A converged resource has no timer of its own. What the list shows is only a reason to look: the
 //! pass that follows reads the client again before anything is concluded from its absence.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use super::{desired::desired, error::Reason, record::Record};
 use crate::{
@@ -20,13 +23,17 @@ use crate::{
 /// Longest wait between two looks at a Hydra that is away.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(15);
 
+/// How long a Hydra counts as just back: passes that were under way when it returned end as if it
+/// were still away.
+const RETURN: Duration = Duration::from_mins(2);
+
 /// What a sweep found.
 pub struct Listing {
     /// All clients that Hydra holds, by id.
     pub clients: BTreeMap<String, hydra::OAuth2Client>,
     /// What Hydra puts in place of an empty value, as far as it is known.
     pub defaults: ServerDefaults,
-    /// Whether the sweep before it failed.
+    /// Whether a sweep failed lately.
     pub hydra_is_back: bool,
 }
 
@@ -78,7 +85,8 @@ pub async fn run(
         match sweep(instance).await {
             Ok(clients) => {
                 metrics.hydra_up(instance.name(), true);
-                let hydra_is_back = course.failures > 0;
+                let hydra_is_back =
+                    course.last_failure.is_some_and(|failure| failure.elapsed() < RETURN);
                 wake(&Listing { clients, defaults: instance.defaults(), hydra_is_back });
                 metrics.sweep(instance.name(), true);
                 course.failures = 0;
@@ -89,7 +97,11 @@ pub async fn run(
                 if course.failures == 0 {
                     tracing::warn!(instance = instance.name(), %error, "Hydra could not be listed");
                 }
-                course = Course { failures: course.failures + 1, alarms: 0 };
+                course = Course {
+                    failures: course.failures + 1,
+                    alarms: 0,
+                    last_failure: Some(Instant::now()),
+                };
             }
         }
         course.alarms = if wait(instance, interval, &course).await { course.alarms + 1 } else { 0 };
@@ -101,15 +113,17 @@ pub async fn run(
 struct Course {
     /// Sweeps in a row that failed.
     failures: u32,
+    /// When a sweep last failed.
+    last_failure: Option<Instant>,
     /// Sweeps in a row that were made because a pass was in trouble, and found Hydra well.
     alarms: u32,
 }
 
 /// Waits until the next sweep is due. Returns whether that is because a pass was in trouble.
 async fn wait(instance: &Instance, interval: Duration, course: &Course) -> bool {
-    let pause = |n| backoff::delay(n, rand()).min(LONGEST_ABSENCE).min(interval);
+    let pause = |n| backoff::delay(n, rand()).min(interval);
     if course.failures > 0 {
-        tokio::time::sleep(pause(course.failures)).await;
+        tokio::time::sleep(pause(course.failures).min(LONGEST_ABSENCE)).await;
         return false;
     }
     tokio::select! {
