@@ -30,14 +30,10 @@ pub async fn cleanup(
         let secret = secrets.observe(name, owner, needs_secret(&resource.spec)).await;
         secret.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
     };
-    match (&resource.spec.deletion_policy, definition) {
-        (None | Some(DeletionPolicy::Delete), Served::Yes) => {}
-        (None | Some(DeletionPolicy::Delete), Served::No) => return Err(not_served()),
-        // A policy that this version does not know is no permission to delete.
-        (Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)), _)
-        | (_, Served::Terminating) => {
-            return orphan(name, &secret().await?, owner, secrets).await;
-        }
+    match disposal(resource.spec.deletion_policy.as_ref(), definition) {
+        Disposal::Revoke => {}
+        Disposal::Orphan => return orphan(name, &secret().await?, owner, secrets).await,
+        Disposal::AskAgain => return Err(not_served()),
     }
     // Only a resource without a record needs its Secret to find its client.
     let stored = match &record.client_id {
@@ -53,6 +49,24 @@ pub async fn cleanup(
         ),
         ..failure
     })
+}
+
+/// What becomes of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disposal {
+    Revoke,
+    Orphan,
+    AskAgain,
+}
+
+fn disposal(policy: Option<&DeletionPolicy>, definition: Served) -> Disposal {
+    match (policy, definition) {
+        // A policy that this version does not know is no permission to delete.
+        (Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)), _)
+        | (_, Served::Terminating) => Disposal::Orphan,
+        (None | Some(DeletionPolicy::Delete), Served::Yes) => Disposal::Revoke,
+        (None | Some(DeletionPolicy::Delete), Served::No) => Disposal::AskAgain,
+    }
 }
 
 /// The resource exists, so its definition does: the API server is about to find it again.
@@ -144,4 +158,25 @@ async fn delete(id: &ClientId, instance: &Instance) -> Result<bool, Failure> {
 
 fn note(reason: &'static str, text: String) -> Notice {
     Notice::normal(reason, super::notices::DELETE, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_policy_to_delete_under_a_definition_that_stays_revokes() {
+        use Disposal::{AskAgain, Orphan, Revoke};
+        let unknown = DeletionPolicy::Unknown("archive".into());
+        for (policy, expected) in [
+            (None, [Revoke, Orphan, AskAgain]),
+            (Some(DeletionPolicy::Delete), [Revoke, Orphan, AskAgain]),
+            (Some(DeletionPolicy::Orphan), [Orphan; 3]),
+            (Some(unknown), [Orphan; 3]),
+        ] {
+            let found = [Served::Yes, Served::Terminating, Served::No]
+                .map(|definition| disposal(policy.as_ref(), definition));
+            assert_eq!(found, expected, "{policy:?}");
+        }
+    }
 }

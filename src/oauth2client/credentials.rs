@@ -87,6 +87,18 @@ pub fn known_id(
     }
 }
 
+/// Whether the operator alone has chosen the id, if there is one: neither the spec nor the user's
+/// Secret asks for it, and no client was held by it.
+#[must_use]
+pub fn id_is_proposed(
+    desired: &Desired,
+    recorded: Option<&ClientId>,
+    secret: &SecretState,
+) -> bool {
+    let asked = desired.client_id.is_some() || matches!(secret, SecretState::Users(_));
+    !asked && recorded.is_none()
+}
+
 /// The credentials of the client `id`: what the Secret holds is kept, and a secret that it lacks
 /// comes from `fresh`.
 pub fn credentials(

@@ -1,7 +1,7 @@
 //! What is there: reads the Secret and the client, decides nothing.
 
 use super::{
-    credentials::known_id,
+    credentials::{id_is_proposed, known_id},
     desired::Desired,
     error::{self, Failure, Reason},
     record::Record,
@@ -55,11 +55,9 @@ pub async fn observe(
         Class::Transient if idle => Failure { class: Class::Unobserved, ..failure },
         _ => failure,
     };
-    // An id that only our own Secret names was proposed by us. A Hydra that chooses ids itself has
-    // refused it, or has given the client another one that did not find its way into the Secret.
-    let id_is_proposed = desired.client_id.is_none()
-        && record.client_id.is_none()
-        && !matches!(secret, SecretState::Users(_));
+    let id_is_proposed = id_is_proposed(desired, record.client_id.as_ref(), &secret);
+    // A Hydra that chooses ids itself has refused a proposed one, or has given the client another
+    // that did not find its way into the Secret.
     let in_doubt = id_is_proposed && !instance.takes_chosen_ids();
     let (id, client) = locate(id, in_doubt, desired, instance).await.map_err(unobserved)?;
     Ok(Observed {
