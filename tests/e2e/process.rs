@@ -77,6 +77,24 @@ async fn it_waits_for_the_definition_and_then_serves_all_namespaces() {
     assert_eq!(ApiserverCounters::read(&client).await.refusals(), refusals);
 }
 
+/// A forgotten Role must not make it a process that only SIGKILL ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_ends_an_operator_that_may_not_list() {
+    let (cp, hydra) = (ControlPlane::shared().await, Hydra::shared(Generation::V2).await);
+    let (allowed, forbidden) = (cp.namespace("allowed").await, cp.namespace("forbidden").await);
+    let options = OperatorOptions::new(hydra.admin_url())
+        .namespaces([&allowed])
+        .args([format!("--namespaces={forbidden}")]);
+    let mut operator = Operator::start_unready(cp, options).await;
+    eventually("only the namespace without a Role is waited for", async || {
+        let (status, text) = readyz(&operator).await;
+        let waits = text.contains(&forbidden) && !text.contains(&allowed);
+        if status == 503 && waits { Ok(()) } else { Err(text) }
+    })
+    .await;
+    assert_eq!(operator.process().terminate().await, 0);
+}
+
 async fn remove_definition(client: &Client) {
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());
     let name = "oauth2clients.hydra.ory.sh";
