@@ -23,7 +23,7 @@ use crate::{
         referrers::Referrers,
     },
     metrics::Metrics,
-    oauth2client::{CONTROLLER, Context, statuses::Statuses, sweep},
+    oauth2client::{CONTROLLER, Context, sent::SentSecrets, statuses::Statuses, sweep},
     settings::{self, Setting, Settings},
 };
 
@@ -197,6 +197,8 @@ fn context(
         backoff: Backoff::default(),
         referrers: Referrers::default(),
         statuses: Statuses::default(),
+        sent: SentSecrets::default(),
+        secret_keys: settings.secret_keys.clone(),
         limit: Semaphore::new(settings.concurrency.into()),
         // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
         pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,

@@ -19,6 +19,8 @@ pub mod plan;
 pub mod random;
 pub mod record;
 mod report;
+pub mod secret_shape;
+pub mod sent;
 pub mod status;
 pub mod statuses;
 pub mod sweep;
@@ -42,15 +44,17 @@ pub use report::forget;
 
 use self::{
     apply::{Targets, apply},
-    desired::desired,
+    desired::{desired, needs_secret},
     error::Failure,
-    observe::observe,
+    observe::{Sources, observe},
     plan::plan,
     record::Record,
     status::Outcome,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
+    hydra::WellKnown,
+    instance::Instance,
     kubernetes::{Owner, SecretVersion, discovery::served},
     metrics::Controller,
 };
@@ -141,17 +145,29 @@ async fn limited<T>(
 
 /// The whole way from the resource to Hydra and its Secret.
 async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
-    let namespace = resource.namespace().unwrap_or_default();
-    let (secrets, instance) = (context.secrets(&namespace), &context.instance);
+    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let (secrets, instance) = (context.secrets(&key.0), &context.instance);
     let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
-    let fresh = random::fresh()?;
+    let (fresh, record) = (random::fresh()?, Record::of(resource));
 
     let desired = desired(resource)?;
-    let name = (namespace, desired.secret_name.clone());
+    let well_known = well_known(resource, instance).await?;
+    let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
+    let keys = &context.secret_keys;
+    let lookup = secret_shape::lookup(&resource.spec, keys, &record, desired.needs_secret);
+    let name = (key.0.clone(), desired.secret_name.clone());
     let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
+    let sources = Sources {
+        owner: &owner,
+        lookup: &lookup,
+        secrets: &secrets,
+        instance,
+        is_sent: &|secret| context.sent.is_last(&key, secret),
+    };
+    let observed = observe(&desired, record, &sources).await?;
     observed.secret.version().map(handled);
-    let plan = plan(&desired, &observed, &fresh)?;
+    let plan = plan(&desired, &shape, &observed, &fresh)?;
+    let secret = plan.credentials.secret.clone();
     let targets = Targets {
         owner: &owner,
         api_version: &api_version,
@@ -159,11 +175,36 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
         instance,
         written: &handled,
     };
-    let applied = apply(plan, &desired, targets).await?;
+    // Until it is done nobody knows what Hydra holds.
+    context.sent.forget(&key);
+    let applied = apply(plan, &desired, &shape, targets).await?;
+    if let Some(secret) = secret.filter(|_| desired.needs_secret) {
+        context.sent.remember(&key, secret.expose());
+    }
 
     let hydra_version =
         if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
     Ok(Outcome::Applied { applied, hydra_version })
+}
+
+/// What Hydra says about itself, where the resource asks for it.
+async fn well_known(
+    resource: &OAuth2Client,
+    instance: &Instance,
+) -> Result<Option<Arc<WellKnown>>, Failure> {
+    if !secret_shape::needs_well_known(&resource.spec) {
+        return Ok(None);
+    }
+    match instance.well_known().await {
+        Some(Ok(known)) => Ok(Some(known)),
+        Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
+        None => Err(Failure::terminal(
+            error::Reason::InvalidSpec,
+            "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
+             operator does not know where that is; ask its administrator to set \
+             --hydra-public-url, or write the values themselves",
+        )),
+    }
 }
 
 /// The way back: what deletion asks for.
@@ -173,9 +214,16 @@ async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failur
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let notices =
-        cleanup::cleanup(resource, definition, &record, &owner, &secrets, &context.instance)
-            .await?;
+    let needs_secret = needs_secret(&resource.spec);
+    let lookup = secret_shape::lookup(&resource.spec, &context.secret_keys, &record, needs_secret);
+    let from = Sources {
+        owner: &owner,
+        lookup: &lookup,
+        secrets: &secrets,
+        instance: &context.instance,
+        is_sent: &|_| false,
+    };
+    let notices = cleanup::cleanup(resource, definition, &record, &from).await?;
     context.events.publish(&resource.object_ref(&()), notices).await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
         ConditionStatus, ConditionType, OAuth2Client, condition, oauth2client::UnsupportedFields,
     },
     hydra::ClientId,
-    kubernetes::{SecretState, SecretVersion},
+    kubernetes::{KeyPair, SecretState, SecretVersion},
 };
 
 /// What status remembers of earlier passes, as far as a pass decides by it.
@@ -16,6 +16,14 @@ pub struct Record {
     pub client_id: Option<ClientId>,
     /// The version of the Secret whose credentials Hydra was last given.
     pub sent: Option<SecretVersion>,
+    /// The name of the Secret that held them.
+    pub secret_name: Option<String>,
+    /// Whether somebody else had made that Secret.
+    pub user_provided: bool,
+    /// Its keys with the credentials.
+    pub keys: Option<KeyPair>,
+    /// The `updated_at` of the client in Hydra after the operator last wrote it.
+    pub revision: Option<String>,
     /// Whether the last pass brought this generation of the spec to Hydra, as far as that Hydra
     /// takes it.
     pub settled: bool,
@@ -48,6 +56,14 @@ impl Record {
                 uid: secret.uid.clone(),
                 resource_version: secret.resource_version.clone(),
             }),
+            secret_name: status.secret.as_ref().map(|secret| secret.name.clone()),
+            user_provided: status.secret.as_ref().is_some_and(|secret| secret.user_provided),
+            keys: status
+                .secret
+                .as_ref()
+                .and_then(|secret| secret.keys.as_ref())
+                .map(|keys| KeyPair::new(&keys.client_id, &keys.client_secret)),
+            revision: status.revision.clone(),
             settled: current && reached,
             requested: requested.is_some() && requested != status.last_handled_reconcile_at,
             unsupported: status.unsupported.clone().filter(|_| current),

@@ -43,8 +43,8 @@ pub fn unchanged() -> Reported {
 pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context) -> Reported {
     let key = key_of(resource);
     let mut failures = match &outcome {
-        // What a person has to heal is no failure to try, and leaves no backoff behind.
-        Outcome::Failed(Failure { class: Class::Terminal, .. })
+        // What others have to heal is no failure to try, and leaves no backoff behind.
+        Outcome::Failed(Failure { class: Class::Terminal | Class::Waiting, .. })
         | Outcome::Applied { .. }
         | Outcome::Suspended => 0,
         Outcome::Failed(_) => context.backoff.failed(key.clone()),
@@ -120,6 +120,7 @@ pub fn forget(key: &ResourceKey, context: &Context) {
     context.backoff.reset(key);
     context.referrers.forget(key);
     context.statuses.forget(key);
+    context.sent.forget(key);
 }
 
 /// Other writers are part of normal work: a conflict shows only when it does not go away.
@@ -148,7 +149,9 @@ fn next(outcome: &Outcome, failures: u32, resync: Duration, chance: f64) -> Repo
         return (action, ReconcileResult::Success);
     };
     match failure.class {
-        Class::Terminal => (Action::requeue(jittered(resync, chance)), ReconcileResult::Error),
+        Class::Terminal | Class::Waiting => {
+            (Action::requeue(jittered(resync, chance)), ReconcileResult::Error)
+        }
         Class::Conflict => (Action::requeue(CONFLICT_DELAY), ReconcileResult::RequeueAfter),
         Class::Transient | Class::Unobserved => {
             let backoff = backoff::delay(failures.max(1), chance);
