@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::statuses::Statuses;
+use super::{claims::Conflicts, statuses::Statuses};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
     controller::{Backoff, ResourceKey},
@@ -33,6 +33,8 @@ pub struct Context {
     pub backoff: Backoff<ResourceKey>,
     /// Which resource refers to which Secret.
     pub referrers: Referrers<ResourceKey>,
+    /// Which resource has what several of them claim.
+    pub conflicts: Conflicts,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
     /// Bounds the passes under way, over all namespaces.

@@ -8,6 +8,7 @@
 //! observed changes it.
 
 pub mod apply;
+pub mod claims;
 pub mod cleanup;
 pub mod context;
 pub mod credentials;
@@ -43,7 +44,7 @@ pub use report::forget;
 use self::{
     apply::{Targets, apply},
     desired::desired,
-    error::Failure,
+    error::{Failure, Reason},
     observe::observe,
     plan::plan,
     record::Record,
@@ -147,19 +148,35 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
     let fresh = random::fresh()?;
 
     let desired = desired(resource)?;
-    let name = (namespace, desired.secret_name.clone());
+    let key = (namespace, resource.name_any());
+    let lease = context.conflicts.begin(&key)?;
+    let name = (key.0.clone(), desired.secret_name.clone());
     let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
+    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await;
+    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
+        context.conflicts.concede_secret(&key.0, &desired, &owner, &secrets).await;
+    }
+    let observed = observed?;
     observed.secret.version().map(handled);
-    let plan = plan(&desired, &observed, &fresh)?;
+    lease.found(observed.id.as_ref(), instance.name())?;
+    let plan = plan(&desired, &observed, &fresh).inspect_err(|failure| {
+        if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
+            context.conflicts.concede_client(client, instance.name());
+        }
+    })?;
+    let written = |version: &SecretVersion| {
+        handled(version);
+        lease.keep();
+    };
     let targets = Targets {
         owner: &owner,
         api_version: &api_version,
         secrets: &secrets,
         instance,
-        written: &handled,
+        written: &written,
     };
     let applied = apply(plan, &desired, targets).await?;
+    lease.keep();
 
     let hydra_version =
         if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
