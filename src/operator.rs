@@ -10,7 +10,7 @@ use kube::{Client, runtime::reflector};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::controllers::{Scope, Watched, run_controller, wake_differing};
+use self::controllers::{Scope, Watched, expect_conflicts, run_controller, wake_differing};
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
@@ -23,7 +23,9 @@ use crate::{
         referrers::Referrers,
     },
     metrics::Metrics,
-    oauth2client::{CONTROLLER, Context, sent::SentSecrets, statuses::Statuses, sweep},
+    oauth2client::{
+        CONTROLLER, Context, claims::Conflicts, sent::SentSecrets, statuses::Statuses, sweep,
+    },
     settings::{self, Setting, Settings},
 };
 
@@ -139,6 +141,7 @@ async fn work(
     for scope in scopes {
         let (reader, writer) = reflector::store::<Watched>();
         let (wake, woken) = mpsc::unbounded();
+        expect_conflicts(context, &scope, &wake);
         controllers.push(run_controller(
             context.clone(),
             scope,
@@ -196,6 +199,7 @@ fn context(
         metrics,
         backoff: Backoff::default(),
         referrers: Referrers::default(),
+        conflicts: Conflicts::default(),
         statuses: Statuses::default(),
         sent: SentSecrets::default(),
         secret_keys: settings.secret_keys.clone(),

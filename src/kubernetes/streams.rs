@@ -30,10 +30,12 @@ use super::{
 const WATCH_TIMEOUT: u32 = 230;
 
 /// All changes of the resources of `api` that a reconcile can be about: spec, labels, annotations,
-/// finalizers and deletion, not status. Feeds `writer`'s store on the way.
+/// finalizers and deletion, not status. Feeds `writer`'s store on the way, and shows `follow`
+/// everything that the watch tells, status included.
 pub fn resources<K>(
     api: Api<K>,
     writer: Writer<K>,
+    follow: impl FnMut(&watcher::Event<K>) + Send + 'static,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -48,6 +50,7 @@ where
         // Half of the metadata, and nobody reads it here.
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
+        .inspect_ok(follow)
         .applied_objects()
         .predicate_filter(relevant, PredicateConfig::default())
 }

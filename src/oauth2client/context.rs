@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::{sent::SentSecrets, statuses::Statuses};
+use super::{claims::Conflicts, sent::SentSecrets, statuses::Statuses};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
     controller::{Backoff, ResourceKey},
@@ -28,6 +28,8 @@ pub struct Context {
     pub backoff: Backoff<ResourceKey>,
     /// Which resource refers to which Secret.
     pub referrers: Referrers<ResourceKey>,
+    /// Which resource has what several of them claim.
+    pub conflicts: Conflicts,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
     /// The secrets that Hydra was last given, as digests.

@@ -8,6 +8,7 @@
 //! observed changes it.
 
 pub mod apply;
+pub mod claims;
 pub mod cleanup;
 pub mod context;
 pub mod credentials;
@@ -45,7 +46,7 @@ pub use report::forget;
 use self::{
     apply::{Targets, apply},
     desired::{desired, needs_secret},
-    error::Failure,
+    error::{Failure, Reason},
     observe::{Sources, observe},
     plan::plan,
     record::Record,
@@ -164,20 +165,35 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
         instance,
         is_sent: &|secret| context.sent.is_last(&key, secret),
     };
-    let observed = observe(&desired, record, &sources).await?;
+    let lease = context.conflicts.begin(&key)?;
+    let observed = observe(&desired, record, &sources).await;
+    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
+        context.conflicts.concede_secret(&key.0, &desired, &sources).await;
+    }
+    let observed = observed?;
     observed.secret.version().map(handled);
-    let plan = plan(&desired, &shape, &observed, &fresh)?;
+    lease.found(observed.id.as_ref(), instance.name())?;
+    let plan = plan(&desired, &shape, &observed, &fresh).inspect_err(|failure| {
+        if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
+            context.conflicts.concede_client(client, instance.name());
+        }
+    })?;
+    let written = |version: &SecretVersion| {
+        handled(version);
+        lease.keep();
+    };
     let secret = plan.credentials.secret.clone();
     let targets = Targets {
         owner: &owner,
         api_version: &api_version,
         secrets: &secrets,
         instance,
-        written: &handled,
+        written: &written,
     };
     // Until it is done nobody knows what Hydra holds.
     context.sent.forget(&key);
     let applied = apply(plan, &desired, &shape, targets).await?;
+    lease.keep();
     if let Some(secret) = secret.filter(|_| desired.needs_secret) {
         context.sent.remember(&key, secret.expose());
     }
@@ -199,7 +215,7 @@ async fn well_known(
         Some(Ok(known)) => Ok(Some(known)),
         Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
         None => Err(Failure::terminal(
-            error::Reason::InvalidSpec,
+            Reason::InvalidSpec,
             "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
              operator does not know where that is; ask its administrator to set \
              --hydra-public-url, or write the values themselves",

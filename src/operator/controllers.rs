@@ -1,6 +1,6 @@
 //! One controller per watched scope: the whole cluster, or each of some namespaces.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc};
 
 use futures::{FutureExt, StreamExt, channel::mpsc, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
@@ -70,6 +70,19 @@ pub(super) fn wake_differing(
     }
 }
 
+/// Announces the resources of `scope` to those that decide between resources.
+pub(super) fn expect_conflicts(
+    context: &Context,
+    scope: &Scope,
+    wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
+) {
+    let wake = wake.clone();
+    context.conflicts.expect(scope.namespace.clone(), move |(namespace, name)| {
+        // Fails only when the controller has ended.
+        let _ = wake.unbounded_send(ObjectRef::new(name).within(namespace));
+    });
+}
+
 /// Runs the controller of `scope` until `shutdown` is cancelled and its passes have ended. `woken`
 /// names resources that need a pass.
 pub(super) fn run_controller(
@@ -80,7 +93,16 @@ pub(super) fn run_controller(
     concurrency: u16,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> {
-    let resources = streams::resources(scope.api::<Watched>(&context.client), writer);
+    let resources = {
+        let api = scope.api::<Watched>(&context.client);
+        let (context, namespace) = (context.clone(), scope.namespace.clone());
+        let mut listed = HashSet::new();
+        let follow = move |event: &watcher::Event<Watched>| {
+            let instance = context.instance.name();
+            context.conflicts.follow(event, namespace.as_deref(), &mut listed, instance);
+        };
+        streams::resources(api, writer, follow)
+    };
     let secrets = streams::secrets(
         scope.api::<PartialObjectMeta<Secret>>(&context.client),
         scope.namespace.clone(),

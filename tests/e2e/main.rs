@@ -27,6 +27,7 @@ mod permissions;
 mod process;
 mod proxy;
 mod refusals;
+mod rivals;
 mod scale;
 mod secrets;
 mod signing;
