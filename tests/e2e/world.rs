@@ -11,8 +11,12 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    ControlPlane, Generation, Hydra, Operator, OperatorOptions, control_plane::unique, eventually,
+use crate::{
+    kstatus::{assert_agrees, assert_verdict},
+    support::{
+        ControlPlane, Generation, Hydra, Operator, OperatorOptions, control_plane::unique,
+        eventually, kstatus::Verdict,
+    },
 };
 
 /// A namespace with an operator that serves it and nothing else.
@@ -114,12 +118,18 @@ impl World {
 
     pub async fn create(&self, name: &str, spec: &Value) -> OAuth2Client {
         let resource = Self::resource(name, spec);
-        self.resources.create(&PostParams::default(), &resource).await.unwrap()
+        let created = self.resources.create(&PostParams::default(), &resource).await.unwrap();
+        assert_verdict(&created, Verdict::InProgress);
+        created
     }
 
     pub async fn edit(&self, name: &str, spec: &Value) -> OAuth2Client {
         let patch = Patch::Merge(json!({ "spec": spec }));
-        self.resources.patch(name, &PatchParams::default(), &patch).await.unwrap()
+        let edited = self.resources.patch(name, &PatchParams::default(), &patch).await.unwrap();
+        let is_deleted = edited.metadata.deletion_timestamp.is_some();
+        let expected = if is_deleted { Verdict::Terminating } else { Verdict::InProgress };
+        assert_verdict(&edited, expected);
+        edited
     }
 
     pub async fn annotate(&self, name: &str, annotation: &str, value: &str) {
@@ -135,7 +145,7 @@ impl World {
     /// Waits until the resource shows `expected`, such as `Ready=True Synced` or `Stalled=True
     /// InvalidSpec`, for the present generation.
     pub async fn shows(&self, name: &str, expected: &str) -> OAuth2Client {
-        eventually(&format!("{name} shows {expected}"), async || {
+        let resource = eventually(&format!("{name} shows {expected}"), async || {
             let resource = self.resources.get(name).await.map_err(|error| error.to_string())?;
             let shown = shown(&resource);
             if shown.iter().any(|condition| condition == expected) {
@@ -144,11 +154,17 @@ impl World {
                 Err(format!("{shown:?} {:?}", resource.status))
             }
         })
-        .await
+        .await;
+        assert_agrees(&resource, expected);
+        resource
     }
 
     pub async fn delete(&self, name: &str) {
-        self.resources.delete(name, &DeleteParams::default()).await.unwrap();
+        let deleted = self.resources.delete(name, &DeleteParams::default()).await.unwrap();
+        // Without a finalizer it is gone at once, and the answer tells no more of it.
+        if let Some(resource) = deleted.left() {
+            assert_verdict(&resource, Verdict::Terminating);
+        }
     }
 
     pub async fn gone(&self, name: &str) {
