@@ -17,6 +17,7 @@ pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
+pub mod reasons;
 pub mod record;
 mod report;
 pub mod status;

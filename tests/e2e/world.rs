@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, ops::Deref};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hydra_operator::api::{ConditionType, OAuth2Client, RECONCILE_REQUESTED_ANNOTATION, condition};
+use hydra_operator::{
+    api::{ConditionType, OAuth2Client, RECONCILE_REQUESTED_ANNOTATION, condition},
+    oauth2client::{error::Reason, reasons::EVENTS},
+};
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, Client, ResourceExt,
@@ -258,7 +261,11 @@ impl World {
 
     async fn all_events(&self) -> Vec<Event> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        events.list(&ListParams::default()).await.unwrap().items
+        let events = events.list(&ListParams::default()).await.unwrap().items;
+        for event in &events {
+            assert_documented(event);
+        }
+        events
     }
 
     /// None of these secret values stands where people without access to Secrets can read: in the
@@ -281,6 +288,16 @@ impl World {
             }
         }
     }
+}
+
+/// The page of the reasons names the event.
+fn assert_documented(event: &Event) {
+    let reason = event.reason.as_deref().unwrap_or_default();
+    let of_condition = Reason::ALL.iter().any(|known| known.as_str() == reason);
+    let of_event = EVENTS
+        .iter()
+        .any(|known| known.reason == reason && Some(known.kind) == event.type_.as_deref());
+    assert!(of_condition || of_event, "docs/reasons.md does not name {event:?}");
 }
 
 impl Credentials {
