@@ -5,6 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CRDS := crds/hydra.ory.sh.yaml
+REASONS := docs/reasons.md
 
 .PHONY: help
 help: ## List these commands
@@ -47,6 +48,15 @@ crds: ## Write the custom resource definitions from the Rust types to crds/
 check-crds: # Fails when crds/ is not what the Rust types say.
 	@cargo run --locked --quiet -- crds | diff -u $(CRDS) - || \
 	  { echo '$(CRDS) is out of date: run `make crds` and commit the result' >&2; exit 1; }
+
+.PHONY: docs
+docs: ## Write the generated page of docs/, that of the reasons
+	@page=$$(cargo run --locked --quiet -- reasons); printf '%s\n' "$$page" > $(REASONS)
+
+.PHONY: check-docs
+check-docs: # Fails when a generated page of docs/ is not what the code says.
+	@cargo run --locked --quiet -- reasons | diff -u $(REASONS) - || \
+	  { echo '$(REASONS) is out of date: run `make docs` and commit the result' >&2; exit 1; }
 
 .PHONY: clean
 clean: ## Remove all that was built, also the servers for tests

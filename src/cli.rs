@@ -29,6 +29,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Prints the custom resource definitions as YAML.
     Crds,
+    /// Prints the reasons of conditions and events, with cause and remedy, as Markdown.
+    Reasons,
 }
 
 /// All that `hydra-operator run` can be told.

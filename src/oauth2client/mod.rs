@@ -18,6 +18,7 @@ pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
+pub mod reasons;
 pub mod record;
 mod report;
 pub mod secret_shape;
