@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::statuses::Statuses;
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
-    controller::{Backoff, ResourceKey},
+    controller::{Backoff, Looks, ResourceKey},
     instance::Instance,
     kubernetes::{SecretKeys, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
@@ -33,6 +33,8 @@ pub struct Context {
     pub backoff: Backoff<ResourceKey>,
     /// Which resource refers to which Secret.
     pub referrers: Referrers<ResourceKey>,
+    /// Which resources need a real look, whatever their records say.
+    pub looks: Looks<ResourceKey>,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
     /// Bounds the passes under way, over all namespaces.

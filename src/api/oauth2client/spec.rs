@@ -224,6 +224,10 @@ pub struct OAuth2ClientSpec {
     /// Unset: false. The annotation `hydra.ory.sh/suspend: "true"` does the same.
     pub suspend: Option<bool>,
 
+    /// How often Hydra is compared with this resource, as a Go duration such as `30s` or `1h`; unset: as often as the
+    /// operator is set to. Shorter: it is looked at by itself. Longer: changes made in Hydra may stay for that long.
+    pub resync_interval: Option<String>,
+
     /// The picture of the client for the consent screen. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
     pub logo_uri: Option<String>,

@@ -27,6 +27,10 @@ pub struct OAuth2ClientStatus {
     /// The version of the Secret whose credentials Hydra was last given.
     pub secret: Option<PushedSecret>,
 
+    /// The `updated_at` of the client in Hydra, as the operator last read it (RFC 3339). Another one there means that somebody
+    /// else has written the client, and maybe its secret, which Hydra does not show.
+    pub revision: Option<String>,
+
     /// Fields that the operator manages only while they are set, of those that are. One that is named here and not set any
     /// more is cleared in Hydra.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
