@@ -1,7 +1,11 @@
 //! One Hydra: its admin API and what was learned about it. Everything that belongs to one Hydra is
 //! reached through its instance, although there is one so far.
 
+mod census;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use census::{Census, Findings};
 
 use tokio::sync::Notify;
 
@@ -16,6 +20,7 @@ pub struct Instance {
     hydra: Hydra,
     facts: Mutex<Facts>,
     trouble: Notify,
+    census: Census,
 }
 
 #[derive(Default)]
@@ -30,7 +35,13 @@ impl Instance {
     /// The Hydra behind `hydra`, known as `name` in metrics.
     #[must_use]
     pub fn new(name: impl Into<String>, hydra: Hydra) -> Self {
-        Self { name: name.into(), hydra, facts: Mutex::default(), trouble: Notify::new() }
+        Self {
+            name: name.into(),
+            hydra,
+            facts: Mutex::default(),
+            trouble: Notify::new(),
+            census: Census::default(),
+        }
     }
 
     /// Name of the instance, as in metrics.
@@ -43,6 +54,12 @@ impl Instance {
     #[must_use]
     pub fn hydra(&self) -> &Hydra {
         &self.hydra
+    }
+
+    /// Whose clients it holds, as far as it is known.
+    #[must_use]
+    pub fn census(&self) -> &Census {
+        &self.census
     }
 
     /// The version that Hydra says it has (`GET /version`), asked once; "unknown" when it says

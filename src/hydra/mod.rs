@@ -121,12 +121,22 @@ impl Hydra {
     {
         let expected = self.generation().await?;
         match attempt(expected).await {
-            Err(error) if error.is_misplaced() => {
-                let found = self.discover().await?;
-                if found == expected { Err(error) } else { attempt(found).await }
-            }
-            result => result,
+            Err(error) => attempt(self.in_place_of(expected, error).await?).await,
+            done => done,
         }
+    }
+
+    /// The generation that has taken the place of `expected`, if that is what `error` is about.
+    async fn in_place_of(
+        &self,
+        expected: Generation,
+        error: HydraError,
+    ) -> Result<Generation, HydraError> {
+        if !error.is_misplaced() {
+            return Err(error);
+        }
+        let found = self.discover().await?;
+        if found == expected { Err(error) } else { Ok(found) }
     }
 }
 
@@ -143,6 +153,7 @@ mod tests {
         assert_send(|hydra, id, body| async move { hydra.replace_client(&id, &body, None).await });
         assert_send(|hydra, id, _| async move { hydra.delete_client(&id).await });
         assert_send(|hydra, id, _| async move { hydra.list_clients(Some(id.as_str())).await });
+        assert_send(|hydra, _, _| async move { hydra.list_pages(None, |_| ()).await });
         assert_send(|hydra, _, _| async move { hydra.generation().await });
         assert_send(|hydra, _, _| async move { (hydra.version().await, hydra.ready().await) });
     }

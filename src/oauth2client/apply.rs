@@ -238,7 +238,12 @@ async fn create(
     secret: Option<&ClientSecret>,
     instance: &Instance,
 ) -> Result<(ClientId, Vec<&'static str>), Failure> {
-    let created = instance.hydra().create_client(client, secret).await.map_err(|error| {
+    // Before, for those who ask meanwhile, and after, for a listing that began meanwhile.
+    let mark = client.owner.as_deref().unwrap_or_default();
+    instance.census().moves(mark);
+    let created = instance.hydra().create_client(client, secret).await;
+    instance.census().moves(mark);
+    let created = created.map_err(|error| {
         let failure = error::hydra("create the client in Hydra", &error);
         if error.refuses_chosen_ids() {
             instance.refused_chosen_id();

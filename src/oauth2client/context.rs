@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::{claims::Conflicts, sent::SentSecrets, statuses::Statuses};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
-    controller::{Backoff, ResourceKey},
+    controller::{Backoff, Looks, ResourceKey},
     instance::Instance,
     kubernetes::{KeyPair, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
@@ -30,6 +30,8 @@ pub struct Context {
     pub referrers: Referrers<ResourceKey>,
     /// Which resource has what several of them claim.
     pub conflicts: Conflicts,
+    /// Which resources need a real look, whatever their records say.
+    pub looks: Looks<ResourceKey>,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
     /// The secrets that Hydra was last given, as digests.

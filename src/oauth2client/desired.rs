@@ -8,6 +8,7 @@ use crate::{
         OAuth2Client, OAuth2ClientSpec,
         oauth2client::{TokenEndpointAuthMethod, TokenLifespans},
     },
+    controller::ResourceKey,
     hydra::{self, ClientId},
     kubernetes::secrets,
 };
@@ -34,6 +35,14 @@ pub struct Desired {
 #[must_use]
 pub fn owner_mark(namespace: &str, name: &str) -> String {
     format!("{name}/{namespace}")
+}
+
+/// The resource that an owner mark names, if it is a mark of ours.
+#[must_use]
+pub fn marked(mark: &str) -> Option<ResourceKey> {
+    let (name, namespace) = mark.split_once('/')?;
+    let names = !name.is_empty() && !namespace.is_empty() && !namespace.contains('/');
+    names.then(|| (namespace.to_owned(), name.to_owned()))
 }
 
 /// Whether the spec asks for a client that authenticates with a client secret.

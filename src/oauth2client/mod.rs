@@ -21,10 +21,12 @@ pub mod random;
 pub mod reasons;
 pub mod record;
 mod report;
+pub mod resync;
 pub mod secret_shape;
 pub mod sent;
 pub mod status;
 pub mod statuses;
+pub mod survey;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
@@ -52,24 +54,26 @@ use self::{
     plan::plan,
     record::Record,
     status::Outcome,
+    survey::key_of,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
+    controller::{ResourceKey, looks::Look},
     hydra::WellKnown,
     instance::Instance,
-    kubernetes::{Owner, SecretVersion, discovery::served},
+    kubernetes::{Owner, SecretVersion, discovery::served, referrers::SecretRef},
     metrics::Controller,
 };
 
 /// The controller in metrics, events and logs.
 pub const CONTROLLER: Controller = Controller::OAuth2Client;
 
+/// A resource as the watch delivers it, which may be one that does not decode.
+pub type Watched = DeserializeGuard<OAuth2Client>;
+
 /// One pass over one resource. It never fails: what went wrong is in the status, and the action
 /// says when to look again.
-pub async fn reconcile(
-    object: Arc<DeserializeGuard<OAuth2Client>>,
-    context: Arc<Context>,
-) -> Result<Action, Infallible> {
+pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, Infallible> {
     // Closed only when the process ends, and then nobody waits for the answer.
     let Ok(_permit) = context.limit.acquire().await else { return Ok(Action::await_change()) };
     let span = tracing::info_span!(
@@ -95,18 +99,44 @@ pub async fn reconcile(
 
 /// Suspended resources are written nowhere but to their status, so they get no finalizer either.
 async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported {
-    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let resource = Arc::new(context.statuses.freshest(&key, resource, Instant::now()));
-    context.referrers.refer(&key, (key.0.clone(), resource.spec.secret_name.clone()));
-    if resource.is_suspended() && resource.metadata.deletion_timestamp.is_none() {
+    let key = key_of(&resource);
+    let now = Instant::now();
+    let resource = Arc::new(context.statuses.freshest(&key, resource, now));
+    refer(&resource, context);
+    if resource.metadata.deletion_timestamp.is_some() {
+        return finalize(resource, None, context).await;
+    }
+    if resource.is_suspended() {
         return report::report(&resource, Outcome::Suspended, context).await;
     }
-    let api = context.resources(&key.0);
+    let look = context.looks.take(&key);
+    let secret = context.referrers.version(&secret_of(&resource));
+    if !look.is_asked()
+        && resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+        && Record::of(&resource).is_at_rest(secret.as_ref())
+        && report::look_due_in(&resource, now, context).is_none_or(|left| !left.is_zero())
+    {
+        return report::at_rest(&resource, now, context);
+    }
+    finalize(resource, Some(look), context).await
+}
+
+/// A pass under the finalizer, or the deletion that it holds up.
+async fn finalize(
+    resource: Arc<OAuth2Client>,
+    mut look: Option<Look<'_, ResourceKey>>,
+    context: &Context,
+) -> report::Reported {
+    let api = context.resources(&resource.namespace().unwrap_or_default());
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
             let pass = limited(context, &resource, pass(&resource, context)).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
+            let applied = matches!(outcome, Outcome::Applied { .. });
+            if let Some(look) = look.take_if(|_| applied) {
+                look.done();
+            }
             reported = report::report(&resource, outcome, context).await;
             Ok(reported.0.clone())
         }
@@ -122,7 +152,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     .await;
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
-            forget(&key, context);
+            forget(&key_of(&resource), context);
             reported
         }
         Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {
@@ -133,6 +163,28 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
         }
         Err(finalizer::Error::UnnamedObject | finalizer::Error::InvalidFinalizer) => reported,
     }
+}
+
+/// The watch shows `object`: what happens to its Secret concerns it from now on.
+pub fn shown(object: &Watched, context: &Context) {
+    if let Ok(resource) = &object.0 {
+        refer(resource, context);
+    }
+}
+
+/// The watch shows that the resource is gone. What it has left in Hydra, if anything, may be found
+/// by a namesake.
+pub fn vanished(key: &ResourceKey, context: &Context) {
+    context.instance.census().moves(&desired::owner_mark(&key.0, &key.1));
+    forget(key, context);
+}
+
+fn refer(resource: &OAuth2Client, context: &Context) {
+    context.referrers.refer(&key_of(resource), secret_of(resource));
+}
+
+fn secret_of(resource: &OAuth2Client) -> SecretRef {
+    (resource.namespace().unwrap_or_default(), resource.spec.secret_name.clone())
 }
 
 /// One resource must not keep its place for as long as the other side likes.

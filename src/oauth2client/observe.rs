@@ -113,6 +113,11 @@ async fn locate(
             return Ok((Some(id), client));
         }
     }
+    // A Hydra that chooses ids itself may have done so a moment ago, and the reply was lost.
+    let mark = desired.client.owner.as_deref().unwrap_or_default();
+    if instance.takes_chosen_ids() && instance.census().rules_out(mark) {
+        return Ok((None, None));
+    }
     let Some(client) = by_owner(desired, instance).await? else { return Ok((None, None)) };
     let id = ClientId::parse(client.client_id.as_deref().unwrap_or_default());
     let id = id.map_err(|error| {

@@ -70,7 +70,8 @@ explain! {
     ClientIdChanged {
         cause: "`clientId`, or the id in your Secret, is not the id of the client that the \
                 resource holds",
-        remedy: "set it back, or delete the resource and create it again",
+        remedy: "set it back; to give up the client for the one that your Secret names, set the \
+                 annotation `hydra.ory.sh/change-client-id-to` to that id",
     }
     SecretNotOwned {
         cause: "the Secret belongs to another `OAuth2Client`, or was not made by the operator and \
@@ -81,6 +82,12 @@ explain! {
         cause: "the id or the secret in the Secret cannot be used (empty, too short, too long, \
                 characters that a path cannot have)",
         remedy: "correct it",
+    }
+    WaitingForSecret {
+        cause: "the Secret is somebody else's to make (`requireExistingSecret`, or it was theirs \
+                before it went), or belongs to a former resource of the same name and is being \
+                collected",
+        remedy: "make the Secret; the operator goes on when it is there",
     }
     SecretRefused {
         cause: "the API server refused to store the Secret: quota, admission policy, missing \
@@ -135,7 +142,18 @@ const fn event(kind: &'static str, reason: &'static str, meaning: &'static str) 
 /// The reasons that only events have.
 pub const EVENTS: &[EventReason] = &[
     event("Normal", "SecretCreated", "the Secret was made, before its client"),
-    event("Normal", "SecretUpdated", "the credentials were put back into the operator's Secret"),
+    event("Normal", "SecretUpdated", "the operator's Secret was put into its declared form"),
+    event("Normal", "SecretMoved", "`secretName` changed: the former Secret was deleted"),
+    event(
+        "Normal",
+        "SecretInherited",
+        "the Secret of a former resource of the same name was taken over with its client",
+    ),
+    event(
+        "Normal",
+        "ClientReplaced",
+        "the client was given up for the one that the user's Secret names",
+    ),
     event("Normal", "ClientCreated", "the client was made in Hydra"),
     event(
         "Normal",
