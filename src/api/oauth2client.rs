@@ -17,7 +17,9 @@ pub use self::{
     jwks::{JsonWebKey, JsonWebKeySetDocument},
     lifespans::TokenLifespans,
     spec::{OAuth2Client, OAuth2ClientSpec},
-    status::{OAuth2ClientStatus, PushedSecret, ReconciliationError, UnsupportedFields},
+    status::{
+        HydraAdminStatus, OAuth2ClientStatus, PushedSecret, ReconciliationError, UnsupportedFields,
+    },
     values::{DeletionPolicy, HydraAdmin, TokenEndpointAuthMethod},
 };
 use super::{RECONCILE_REQUESTED_ANNOTATION, SUSPEND_ANNOTATION};

@@ -1,5 +1,7 @@
 //! What deletion does: revokes the client, or lets go of it. An invalid spec does not matter here.
 
+use std::sync::Arc;
+
 use super::{
     desired::{needs_secret, owner_mark},
     error::{self, Failure, Reason},
@@ -15,6 +17,8 @@ use crate::{
 /// Carries out the deletion policy of `resource` and says what was done. Once it succeeds the
 /// finalizer can go.
 ///
+/// `holders` are the Hydras that may have the client; an orphan needs none of them.
+///
 /// `definition` is how the resource is served. Deleting the definition deletes all resources, which
 /// is how definitions get replaced, or pruned by mistake: it revokes no client.
 pub async fn cleanup(
@@ -23,7 +27,7 @@ pub async fn cleanup(
     record: &Record,
     owner: &Owner,
     secrets: &Secrets,
-    instance: &Instance,
+    holders: Result<Vec<Arc<Instance>>, Failure>,
 ) -> Result<Vec<Notice>, Failure> {
     let name = &resource.spec.secret_name;
     let secret = async || {
@@ -40,7 +44,14 @@ pub async fn cleanup(
         Some(_) => None,
         None => stored_id(&secret().await?),
     };
-    revoke(resource, record, stored, instance).await.map_err(|failure| Failure {
+    let revoked = async {
+        let mut notices = Vec::new();
+        for instance in holders? {
+            notices.extend(revoke(resource, record, stored.clone(), &instance).await?);
+        }
+        Ok(notices)
+    };
+    revoked.await.map_err(|failure: Failure| Failure {
         // First what helps: a long explanation of Hydra's is cut at its end.
         message: format!(
             "the resource stays until its client is revoked (set spec.deletionPolicy to orphan to \

@@ -5,11 +5,18 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::statuses::Statuses;
+use super::{
+    error::{Failure, Reason},
+    hydra_admin::{Rules, place},
+    record::Record,
+    relocation::{Held, held},
+    statuses::Statuses,
+};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
     controller::{Backoff, ResourceKey},
     instance::Instance,
+    instances::{Instances, Target},
     kubernetes::{SecretKeys, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
 };
@@ -23,8 +30,10 @@ pub const CLIENT_SECRET_KEY: &str = "CLIENT_SECRET";
 pub struct Context {
     /// Client of the Kubernetes API.
     pub client: Client,
-    /// The Hydra that holds the clients.
-    pub instance: Arc<Instance>,
+    /// The Hydras that hold the clients.
+    pub instances: Instances,
+    /// Which of them resources may ask for.
+    pub rules: Rules,
     /// Publishes events.
     pub events: Events,
     /// Counts what is done.
@@ -44,6 +53,32 @@ pub struct Context {
 }
 
 impl Context {
+    /// The Hydra that `target` names.
+    pub fn instance(&self, target: &Target) -> Result<Arc<Instance>, Failure> {
+        self.instances.get(target).map_err(|error| {
+            let message = format!("the connection to Hydra cannot be set up: {error}");
+            Failure::transient(Reason::HydraUnreachable, message)
+        })
+    }
+
+    /// The Hydra that `resource` asks for; the operator's own where it may not have that one.
+    #[must_use]
+    pub fn instance_of(&self, resource: &OAuth2Client) -> Arc<Instance> {
+        let target = place(&resource.spec, &self.rules).map(|place| place.target);
+        let instance = target.and_then(|target| self.instance(&target));
+        instance.unwrap_or_else(|_| self.instances.default().clone())
+    }
+
+    /// Whether what a sweep of `instance` finds concerns `resource`: its client is to be there, or
+    /// is to be revoked there.
+    #[must_use]
+    pub fn concerns(&self, instance: &Arc<Instance>, resource: &OAuth2Client) -> bool {
+        let is = |target: &Target| self.instances.is(target, instance);
+        place(&resource.spec, &self.rules).is_ok_and(|place| is(&place.target))
+            || (!Record::of(resource).settled
+                && matches!(held(resource.status.as_ref(), &self.rules), Held::At(target) if is(&target)))
+    }
+
     /// The resources of `namespace`.
     #[must_use]
     pub fn resources(&self, namespace: &str) -> Api<OAuth2Client> {

@@ -13,11 +13,13 @@ pub mod context;
 pub mod credentials;
 pub mod desired;
 pub mod error;
+pub mod hydra_admin;
 pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
 pub mod record;
+pub mod relocation;
 mod report;
 pub mod status;
 pub mod statuses;
@@ -44,9 +46,11 @@ use self::{
     apply::{Targets, apply},
     desired::desired,
     error::Failure,
+    hydra_admin::place,
     observe::observe,
     plan::plan,
     record::Record,
+    relocation::{Relocation, holders},
     status::Outcome,
 };
 use crate::{
@@ -142,24 +146,30 @@ async fn limited<T>(
 /// The whole way from the resource to Hydra and its Secret.
 async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
     let namespace = resource.namespace().unwrap_or_default();
-    let (secrets, instance) = (context.secrets(&namespace), &context.instance);
+    let secrets = context.secrets(&namespace);
     let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
     let fresh = random::fresh()?;
 
     let desired = desired(resource)?;
+    let place = place(&resource.spec, &context.rules)?;
+    let instance = context.instance(&place.target)?;
+    let relocation = Box::pin(Relocation::begin(resource, &place, context)).await?;
+    let record = Record::of(resource);
+    let record = if relocation.moves() { record.elsewhere() } else { record };
     let name = (namespace, desired.secret_name.clone());
     let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
+    let observed = observe(&desired, &record, &owner, &secrets, &instance).await?;
     observed.secret.version().map(handled);
     let plan = plan(&desired, &observed, &fresh)?;
     let targets = Targets {
         owner: &owner,
         api_version: &api_version,
         secrets: &secrets,
-        instance,
+        instance: &instance,
         written: &handled,
     };
     let applied = apply(plan, &desired, targets).await?;
+    Box::pin(relocation.finish(resource, &applied, &instance, context)).await?;
 
     let hydra_version =
         if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
@@ -173,9 +183,11 @@ async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failur
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
+    let holders = holders(&resource.spec, resource.status.as_ref(), &context.rules);
+    let holders =
+        holders.and_then(|targets| targets.iter().map(|target| context.instance(target)).collect());
     let notices =
-        cleanup::cleanup(resource, definition, &record, &owner, &secrets, &context.instance)
-            .await?;
+        cleanup::cleanup(resource, definition, &record, &owner, &secrets, holders).await?;
     context.events.publish(&resource.object_ref(&()), notices).await;
     Ok(())
 }

@@ -54,14 +54,16 @@ impl Scope {
     }
 }
 
-/// Wakes the resources in `store` that differ from what a sweep found.
+/// Wakes the resources in `store` that are concerned by a sweep and differ from what it found.
 pub(super) fn wake_differing(
     store: &Store<Watched>,
     wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
     listing: &Listing,
+    concerned: impl Fn(&OAuth2Client) -> bool,
 ) {
     for object in store.state() {
         if let Ok(resource) = &object.0
+            && concerned(resource)
             && sweep::needs_pass(resource, listing)
         {
             // Fails only when the controller has ended.
