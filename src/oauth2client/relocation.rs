@@ -17,7 +17,7 @@ use crate::{
         OAuth2Client, OAuth2ClientSpec,
         oauth2client::{HydraAdminStatus, OAuth2ClientStatus},
     },
-    hydra::{Base, ClientId, ErrorKind},
+    hydra::{self, Base, ClientId, ErrorKind},
     instance::Instance,
     instances::{ForwardedProto, Target},
     kubernetes::events::Notice,
@@ -140,9 +140,11 @@ pub struct Former {
 }
 
 /// What tells a client from another of the same id.
+#[derive(PartialEq, Eq)]
 struct Seen {
     owner: Option<String>,
     created_at: Option<String>,
+    updated_at: Option<String>,
 }
 
 impl Relocation {
@@ -215,13 +217,16 @@ impl Former {
         let namespace = resource.namespace().unwrap_or_default();
         let mark = super::desired::owner_mark(&namespace, &resource.name_any());
         let owned = seen.map_err(failed)?.filter(|client| client.owner.as_ref() == Some(&mark));
-        let Some(was) = owned else { return Ok(None) };
-        if applied.client_change != Some(ClientChange::Created)
-            && read(&id, here).await?.is_some_and(|is| is.created_at == was.created_at)
-        {
+        if owned.is_none() {
+            return Ok(None);
+        }
+        // A client that could be created was not there before. Of one that was, the times of its
+        // creation and its last change tell whether both addresses lead to the same Hydra.
+        let created = applied.client_change == Some(ClientChange::Created);
+        if !created && read(&id, here).await? == read(&id, &instance).await.map_err(failed)? {
             return Ok(Some(left_behind(format!(
-                "Client {id} was not revoked in the former Hydra ({}): it was created there at the \
-                 same time as in the new one, so both seem to be the same",
+                "Client {id} was not revoked in the former Hydra ({}): it was created and changed \
+                 there at the same times as in the new one, so both seem to be the same",
                 instance.name()
             ))));
         }
@@ -241,7 +246,9 @@ fn left_behind(note: String) -> Notice {
 
 async fn read(id: &ClientId, instance: &Instance) -> Result<Option<Seen>, Failure> {
     match instance.hydra().get_client(id).await {
-        Ok(client) => Ok(Some(Seen { owner: client.owner, created_at: client.created_at })),
+        Ok(hydra::OAuth2Client { owner, created_at, updated_at, .. }) => {
+            Ok(Some(Seen { owner, created_at, updated_at }))
+        }
         Err(error) if error.kind() == ErrorKind::Absent => Ok(None),
         Err(error) => Err(error::hydra(&format!("read client {id} from Hydra"), &error)),
     }
