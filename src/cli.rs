@@ -90,6 +90,12 @@ pub struct HydraArgs {
     #[arg(long, env = "HYDRA_FORWARDED_PROTO", value_name = "PROTO", hide_env_values = true)]
     pub hydra_forwarded_proto: Option<String>,
 
+    /// Comma-separated addresses that resources may name in spec.hydraAdmin, up to /clients, none if empty
+    // Text for the same reason as the admin URL.
+    #[arg(long, env = "ALLOW_RESOURCE_HYDRA_ADMIN", value_name = "URLS", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub allow_resource_hydra_admin: Vec<String>,
+
     /// Longest time that one request to Hydra may take
     #[arg(long, env = "HYDRA_REQUEST_TIMEOUT", value_name = "DURATION", hide_env_values = true)]
     #[arg(default_value = "10s", value_parser = humantime::parse_duration)]

@@ -20,7 +20,8 @@ pub use self::{
     secret::{SecretKeyNames, SecretTemplate, SecretValue},
     spec::{OAuth2Client, OAuth2ClientSpec},
     status::{
-        CredentialKeys, OAuth2ClientStatus, PushedSecret, ReconciliationError, UnsupportedFields,
+        CredentialKeys, HydraAdminStatus, OAuth2ClientStatus, PushedSecret, ReconciliationError,
+        UnsupportedFields,
     },
     values::{DeletionPolicy, HydraAdmin, TokenEndpointAuthMethod},
 };

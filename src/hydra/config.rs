@@ -7,6 +7,7 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretSlice;
 use url::Url;
 
+use super::address::Base;
 use super::headers::InvalidHeaders;
 use super::request::RequestHook;
 
@@ -99,14 +100,7 @@ impl HydraConfig {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(ConfigError::AdminUrl("must not have a query or fragment"));
         }
-        let path = url.path().trim_end_matches('/');
-        let path = ["/admin/clients", "/clients", "/admin"]
-            .iter()
-            .find_map(|ending| path.strip_suffix(ending))
-            .unwrap_or(path);
-        let mut base = url.clone();
-        base.set_path(path.trim_end_matches('/'));
-        Ok(base)
+        Ok(Base::of(url).into_url())
     }
 
     pub(super) fn forwarded_proto_value(&self) -> Result<Option<HeaderValue>, ConfigError> {

@@ -9,6 +9,7 @@
 //! secret or the words of another program. No request is repeated, except one that met another
 //! generation than expected, which has had no effect.
 
+pub mod address;
 mod clients;
 mod config;
 mod connection;
@@ -31,6 +32,7 @@ use serde::de::IgnoredAny;
 
 use connection::{Connection, Request};
 
+pub use address::{Base, ClientsAddress, InvalidAddress};
 pub use clients::{Created, Deletion};
 pub use config::{ConfigError, HydraConfig};
 pub use error::{ErrorKind, HydraError};

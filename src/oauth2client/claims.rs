@@ -14,7 +14,7 @@ use kube::{ResourceExt, core::DeserializeGuard, runtime::watcher::Event};
 use super::{
     desired::{Desired, owner_mark},
     error::{Failure, Reason},
-    observe::Sources,
+    observe::SecretSource,
 };
 use crate::{
     api::OAuth2Client,
@@ -93,13 +93,14 @@ impl Conflicts {
         self.wakers.register(namespace, wake);
     }
 
-    /// Takes in what the watch of `scope` tells. `listed` are the resources of the list under way.
+    /// Takes in what the watch of `scope` tells. `listed` are the resources of the list under way,
+    /// `instance` names the Hydra of a resource.
     pub fn follow(
         &self,
         event: &Event<DeserializeGuard<OAuth2Client>>,
         scope: Option<&str>,
         listed: &mut HashSet<ResourceKey>,
-        instance: &str,
+        instance: &dyn Fn(&OAuth2Client) -> String,
     ) {
         match event {
             Event::Init => listed.clear(),
@@ -118,9 +119,14 @@ impl Conflicts {
     }
 
     /// Of an object that does not decode any more, what was known of it stays true.
-    fn exists(&self, object: &DeserializeGuard<OAuth2Client>, instance: &str) {
+    fn exists(
+        &self,
+        object: &DeserializeGuard<OAuth2Client>,
+        instance: &dyn Fn(&OAuth2Client) -> String,
+    ) {
         if let Ok(resource) = &object.0 {
-            self.wake(&self.claims.set(&key_of(object), claimant(resource, instance)));
+            let claimant = claimant(resource, &instance(resource));
+            self.wake(&self.claims.set(&key_of(object), claimant));
         }
     }
 
@@ -165,7 +171,12 @@ impl Conflicts {
 
     /// The Secret of `desired` is there already: if its owner is one of those that claim it, it is
     /// the holder.
-    pub async fn concede_secret(&self, namespace: &str, desired: &Desired, from: &Sources<'_>) {
+    pub async fn concede_secret(
+        &self,
+        namespace: &str,
+        desired: &Desired,
+        from: &SecretSource<'_>,
+    ) {
         let name = &desired.secret_name;
         let thing = Thing::Secret { namespace: namespace.to_owned(), name: name.clone() };
         if !self.claims.is_contested(&thing) {

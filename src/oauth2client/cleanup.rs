@@ -1,9 +1,11 @@
 //! What deletion does: revokes the client, or lets go of it. An invalid spec does not matter here.
 
+use std::sync::Arc;
+
 use super::{
     desired::owner_mark,
     error::{self, Failure, Reason},
-    observe::Sources,
+    observe::SecretSource,
     record::Record,
 };
 use crate::{
@@ -16,15 +18,18 @@ use crate::{
 /// Carries out the deletion policy of `resource` and says what was done. Once it succeeds the
 /// finalizer can go.
 ///
+/// `holders` are the Hydras that may have the client; an orphan needs none of them.
+///
 /// `definition` is how the resource is served. Deleting the definition deletes all resources, which
 /// is how definitions get replaced, or pruned by mistake: it revokes no client.
 pub async fn cleanup(
     resource: &OAuth2Client,
     definition: Served,
     record: &Record,
-    from: &Sources<'_>,
+    from: &SecretSource<'_>,
+    holders: Result<Vec<Arc<Instance>>, Failure>,
 ) -> Result<Vec<Notice>, Failure> {
-    let Sources { owner, lookup, secrets, instance, .. } = *from;
+    let SecretSource { owner, lookup, secrets } = *from;
     // The spec may name another Secret by now than the one that was written.
     let name = record.secret_name.as_ref().unwrap_or(&resource.spec.secret_name);
     let secret = async || {
@@ -41,7 +46,14 @@ pub async fn cleanup(
         Some(_) => None,
         None => stored_id(&secret().await?),
     };
-    revoke(resource, record, stored, instance).await.map_err(|failure| Failure {
+    let revoked = async {
+        let mut notices = Vec::new();
+        for instance in holders? {
+            notices.extend(revoke(resource, record, stored.clone(), &instance).await?);
+        }
+        Ok(notices)
+    };
+    revoked.await.map_err(|failure: Failure| Failure {
         // First what helps: a long explanation of Hydra's is cut at its end.
         message: format!(
             "the resource stays until its client is revoked (set spec.deletionPolicy to orphan to \

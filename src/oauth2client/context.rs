@@ -5,12 +5,23 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::{claims::Conflicts, sent::SentSecrets, statuses::Statuses};
+use super::{
+    claims::Conflicts,
+    desired::needs_secret,
+    error::{Failure, Reason},
+    hydra_admin::{Rules, place},
+    record::Record,
+    relocation::{Held, held},
+    secret_shape,
+    sent::SentSecrets,
+    statuses::Statuses,
+};
 use crate::{
-    api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
+    api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client, OAuth2ClientSpec},
     controller::{Backoff, Looks, ResourceKey},
     instance::Instance,
-    kubernetes::{KeyPair, Secrets, events::Events, referrers::Referrers},
+    instances::{Instances, Target},
+    kubernetes::{KeyPair, Lookup, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
 };
 
@@ -18,8 +29,10 @@ use crate::{
 pub struct Context {
     /// Client of the Kubernetes API.
     pub client: Client,
-    /// The Hydra that holds the clients.
-    pub instance: Arc<Instance>,
+    /// The Hydras that hold the clients.
+    pub instances: Instances,
+    /// Which of them resources may ask for.
+    pub rules: Rules,
     /// Publishes events.
     pub events: Events,
     /// Counts what is done.
@@ -47,10 +60,42 @@ pub struct Context {
 }
 
 impl Context {
+    /// The Hydra that `target` names.
+    pub fn instance(&self, target: &Target) -> Result<Arc<Instance>, Failure> {
+        self.instances.get(target).map_err(|error| {
+            let message = format!("the connection to Hydra cannot be set up: {error}");
+            Failure::transient(Reason::HydraUnreachable, message)
+        })
+    }
+
+    /// The Hydra that `resource` asks for; the operator's own where it may not have that one.
+    #[must_use]
+    pub fn instance_of(&self, resource: &OAuth2Client) -> Arc<Instance> {
+        let target = place(&resource.spec, &self.rules).map(|place| place.target);
+        let instance = target.and_then(|target| self.instance(&target));
+        instance.unwrap_or_else(|_| self.instances.default().clone())
+    }
+
+    /// Whether what a sweep of `instance` finds concerns `resource`: its client is to be there, or
+    /// is to be revoked there.
+    #[must_use]
+    pub fn concerns(&self, instance: &Arc<Instance>, resource: &OAuth2Client) -> bool {
+        let is = |target: &Target| self.instances.is(target, instance);
+        place(&resource.spec, &self.rules).is_ok_and(|place| is(&place.target))
+            || (!Record::of(resource).settled
+                && matches!(held(resource.status.as_ref(), &self.rules), Held::At(target) if is(&target)))
+    }
+
     /// The resources of `namespace`.
     #[must_use]
     pub fn resources(&self, namespace: &str) -> Api<OAuth2Client> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// How to look at the Secret of a resource of this `spec`.
+    #[must_use]
+    pub fn lookup(&self, spec: &OAuth2ClientSpec, record: &Record) -> Lookup {
+        secret_shape::lookup(spec, &self.secret_keys, record, needs_secret(spec))
     }
 
     /// The Secrets of `namespace`.

@@ -83,14 +83,6 @@ fn check(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
              - and ., as in shop-credentials",
         ));
     }
-    let admin_url = spec.hydra_admin.as_ref().and_then(|admin| set(admin.url.as_deref()));
-    if admin_url.is_some() {
-        return Err(Failure::terminal(
-            Reason::HydraAdminNotAllowed,
-            "spec.hydraAdmin.url is set, but this operator serves the one Hydra that its \
-             administrator configured; remove spec.hydraAdmin",
-        ));
-    }
     let has_jwks_uri = set(spec.jwks_uri.as_deref()).is_some();
     if spec.jwks.is_some() && has_jwks_uri {
         return Err(invalid("spec.jwks and spec.jwksUri exclude each other; keep one of them"));
@@ -292,7 +284,6 @@ mod tests {
             (json!({ "hydraAdmin": {} }), "fine"),
             (json!({ "hydraAdmin": { "url": "", "port": 0 } }), "fine"),
             (json!({ "hydraAdmin": { "port": 4445, "endpoint": "/clients" } }), "fine"),
-            (json!({ "hydraAdmin": { "url": "http://elsewhere" } }), "HydraAdminNotAllowed"),
             (json!({ "tokenEndpointAuthMethod": "private_key_jwt" }), "InvalidSpec"),
             (json!({ "tokenEndpointAuthMethod": "private_key_jwt", "jwksUri": "" }), "InvalidSpec"),
             (json!({ "tokenEndpointAuthMethod": "private_key_jwt", "jwks": keys }), "fine"),

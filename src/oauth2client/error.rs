@@ -47,7 +47,7 @@ pub enum Reason {
     SecretRefused,
     /// The spec contradicts itself.
     InvalidSpec,
-    /// `spec.hydraAdmin.url` is set, and the administrator does not allow it.
+    /// `spec.hydraAdmin` asks for a Hydra that the administrator does not allow.
     HydraAdminNotAllowed,
     /// The Kubernetes API failed. Retried.
     KubernetesError,

@@ -14,12 +14,14 @@ pub mod context;
 pub mod credentials;
 pub mod desired;
 pub mod error;
+pub mod hydra_admin;
 pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
 pub mod reasons;
 pub mod record;
+pub mod relocation;
 mod report;
 pub mod resync;
 pub mod secret_shape;
@@ -48,11 +50,14 @@ pub use report::forget;
 
 use self::{
     apply::{Targets, apply},
-    desired::{desired, needs_secret},
+    desired::{Desired, desired},
     error::{Failure, Reason},
-    observe::{Sources, observe},
+    hydra_admin::place,
+    observe::{Observed, SecretSource, Sources, observe},
     plan::plan,
     record::Record,
+    relocation::{Held, Relocation, holders, left},
+    secret_shape::SecretShape,
     status::Outcome,
     survey::key_of,
 };
@@ -114,6 +119,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     if !look.is_asked()
         && resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
         && Record::of(&resource).is_at_rest(secret.as_ref())
+        && is_in_place(&resource, context)
         && report::look_due_in(&resource, now, context).is_none_or(|left| !left.is_zero())
     {
         return report::at_rest(&resource, now, context);
@@ -174,9 +180,20 @@ pub fn shown(object: &Watched, context: &Context) {
 
 /// The watch shows that the resource is gone. What it has left in Hydra, if anything, may be found
 /// by a namesake.
-pub fn vanished(key: &ResourceKey, context: &Context) {
-    context.instance.census().moves(&desired::owner_mark(&key.0, &key.1));
-    forget(key, context);
+pub fn vanished(object: &Watched, context: &Context) {
+    let key = (object.namespace().unwrap_or_default(), object.name_any());
+    if let Ok(resource) = &object.0 {
+        context.instance_of(resource).census().moves(&desired::owner_mark(&key.0, &key.1));
+    }
+    forget(&key, context);
+}
+
+/// Whether the client is in the Hydra that the resource asks for. From then on that one is swept.
+fn is_in_place(resource: &OAuth2Client, context: &Context) -> bool {
+    place(&resource.spec, &context.rules).is_ok_and(|place| {
+        context.instance(&place.target).is_ok()
+            && left(resource.status.as_ref(), &place, &context.rules) == Held::Nowhere
+    })
 }
 
 fn refer(resource: &OAuth2Client, context: &Context) {
@@ -199,61 +216,80 @@ async fn limited<T>(
 
 /// The whole way from the resource to Hydra and its Secret.
 async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
-    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let (secrets, instance) = (context.secrets(&key.0), &context.instance);
-    let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
-    let (fresh, record) = (random::fresh()?, Record::of(resource));
-
+    let (key, owner, api_version) =
+        (key_of(resource), owner(resource), OAuth2Client::api_version(&()));
+    let (fresh, secrets) = (random::fresh()?, context.secrets(&key.0));
     let desired = desired(resource)?;
-    let well_known = well_known(resource, instance).await?;
-    let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
-    let keys = &context.secret_keys;
-    let lookup = secret_shape::lookup(&resource.spec, keys, &record, desired.needs_secret);
+    let place = place(&resource.spec, &context.rules)?;
+    let instance = &*context.instance(&place.target)?;
+    let shape = shape(resource, instance, context).await?;
+    let relocation = Box::pin(Relocation::begin(resource, &place, context)).await?;
+    let record = Record::of(resource);
+    let record = if relocation.moves() { record.elsewhere() } else { record };
+    let lookup = context.lookup(&resource.spec, &record);
     let name = (key.0.clone(), desired.secret_name.clone());
     let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let sources = Sources {
-        owner: &owner,
-        lookup: &lookup,
-        secrets: &secrets,
-        instance,
-        is_sent: &|secret| context.sent.is_last(&key, secret),
-    };
     let lease = context.conflicts.begin(&key)?;
+
+    let secret = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    let is_sent = |secret: &_| context.sent.is_last(&key, secret);
+    let sources = Sources { secret, instance, is_sent: &is_sent };
     let observed = observe(&desired, record, &sources).await;
-    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
-        context.conflicts.concede_secret(&key.0, &desired, &sources).await;
-    }
-    let observed = observed?;
+    let observed = conceding_secret(observed, &key, &desired, &secret, context).await?;
     observed.secret.version().map(handled);
     lease.found(observed.id.as_ref(), instance.name())?;
-    let plan = plan(&desired, &shape, &observed, &fresh).inspect_err(|failure| {
-        if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
-            context.conflicts.concede_client(client, instance.name());
-        }
-    })?;
+    let plan = plan(&desired, &shape, &observed, &fresh)
+        .inspect_err(|failure| concede_client(failure, &observed, instance, context))?;
+    let value = plan.credentials.secret.clone().filter(|_| desired.needs_secret);
     let written = |version: &SecretVersion| {
         handled(version);
         lease.keep();
     };
-    let secret = plan.credentials.secret.clone();
-    let targets = Targets {
-        owner: &owner,
-        api_version: &api_version,
-        secrets: &secrets,
-        instance,
-        written: &written,
-    };
+    let (owner, api_version) = (&owner, &*api_version);
+    let targets = Targets { owner, api_version, secrets: &secrets, instance, written: &written };
     // Until it is done nobody knows what Hydra holds.
     context.sent.forget(&key);
     let applied = apply(plan, &desired, &shape, targets).await?;
     lease.keep();
-    if let Some(secret) = secret.filter(|_| desired.needs_secret) {
-        context.sent.remember(&key, secret.expose());
+    if let Some(value) = value {
+        context.sent.remember(&key, value.expose());
     }
+    Box::pin(relocation.finish(resource, &applied, instance, context)).await?;
 
     let hydra_version =
         if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
     Ok(Outcome::Applied { applied, hydra_version })
+}
+
+/// A Secret of another resource makes that one its holder.
+async fn conceding_secret(
+    observed: Result<Observed, Failure>,
+    key: &ResourceKey,
+    desired: &Desired,
+    from: &SecretSource<'_>,
+    context: &Context,
+) -> Result<Observed, Failure> {
+    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
+        context.conflicts.concede_secret(&key.0, desired, from).await;
+    }
+    observed
+}
+
+/// A client of another resource makes that one its holder.
+fn concede_client(failure: &Failure, observed: &Observed, instance: &Instance, context: &Context) {
+    if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
+        context.conflicts.concede_client(client, instance.name());
+    }
+}
+
+/// How the Secret shall look.
+async fn shape(
+    resource: &OAuth2Client,
+    instance: &Instance,
+    context: &Context,
+) -> Result<SecretShape, Failure> {
+    let well_known = well_known(resource, instance).await?;
+    secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())
 }
 
 /// What Hydra says about itself, where the resource asks for it.
@@ -283,16 +319,12 @@ async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failur
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let needs_secret = needs_secret(&resource.spec);
-    let lookup = secret_shape::lookup(&resource.spec, &context.secret_keys, &record, needs_secret);
-    let from = Sources {
-        owner: &owner,
-        lookup: &lookup,
-        secrets: &secrets,
-        instance: &context.instance,
-        is_sent: &|_| false,
-    };
-    let notices = cleanup::cleanup(resource, definition, &record, &from).await?;
+    let holders = holders(&resource.spec, resource.status.as_ref(), &context.rules);
+    let holders =
+        holders.and_then(|targets| targets.iter().map(|target| context.instance(target)).collect());
+    let lookup = context.lookup(&resource.spec, &record);
+    let from = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    let notices = cleanup::cleanup(resource, definition, &record, &from, holders).await?;
     context.events.publish(&resource.object_ref(&()), notices).await;
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the operator does in all passes but those of deletion: `action` of their events.
-const RECONCILE: &str = "Reconcile";
+pub const RECONCILE: &str = "Reconcile";
 /// `action` of the events of deletion.
 pub const DELETE: &str = "Delete";
 

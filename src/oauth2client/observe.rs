@@ -42,15 +42,23 @@ pub struct Observed {
     pub defaults: ServerDefaults,
 }
 
-/// Where a pass reads from.
-pub struct Sources<'a> {
+/// The Secret of a resource: where it is and how to look at it.
+#[derive(Clone, Copy)]
+pub struct SecretSource<'a> {
     /// The resource, as owner of its Secret.
     pub owner: &'a Owner,
-    /// How to look at its Secret.
+    /// How to look at the Secret.
     pub lookup: &'a Lookup,
     /// The Secrets of its namespace.
     pub secrets: &'a Secrets,
-    /// Its Hydra.
+}
+
+/// Where a pass reads from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The Secret.
+    pub secret: SecretSource<'a>,
+    /// The Hydra.
     pub instance: &'a Instance,
     /// Whether a value is the one that Hydra was last given, as far as this process remembers.
     pub is_sent: &'a (dyn Fn(&SecretString) -> bool + Sync),
@@ -96,7 +104,8 @@ pub async fn observe(
 }
 
 async fn read_secret(name: &str, from: &Sources<'_>) -> Result<SecretState, Failure> {
-    let read = from.secrets.observe(name, from.owner, from.lookup).await;
+    let SecretSource { owner, lookup, secrets } = from.secret;
+    let read = secrets.observe(name, owner, lookup).await;
     read.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
 }
 

@@ -76,6 +76,14 @@ impl Record {
         }
     }
 
+    /// The record of a client that is to be set up in another Hydra: of that one nothing is known,
+    /// not even which secret it has, if it has the client.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        let unknown = SecretVersion { uid: String::new(), resource_version: String::new() };
+        Self { sent: Some(unknown), revision: None, settled: false, unsupported: None, ..self }
+    }
+
     /// Whether nothing is known that a pass would have to do, given the Secret as it is now.
     #[must_use]
     pub fn is_idle(&self, secret: &SecretState) -> bool {

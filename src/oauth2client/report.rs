@@ -15,6 +15,7 @@ use super::{
     notices::{corrects_drift, notices},
     random::chance,
     record::Record,
+    relocation::recorded,
     resync,
     status::{Outcome, status},
     survey::key_of,
@@ -190,7 +191,7 @@ fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
     let reason = match outcome {
         Outcome::Applied { applied, .. } => {
             if corrects_drift(resource, applied) {
-                context.metrics.drift_correction(context.instance.name());
+                context.metrics.drift_correction(context.instance_of(resource).name());
             }
             if applied.unsupported.is_empty() { Reason::Synced } else { Reason::UnsupportedByHydra }
         }
@@ -199,7 +200,7 @@ fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
             tracing::info!(reason = failure.reason.as_str(), "{failure}");
             let unwell = matches!(failure.class, Class::Transient | Class::Unobserved);
             if unwell && Reason::HYDRA_AWAY.contains(&failure.reason) {
-                context.instance.report_trouble();
+                context.instance_of(resource).report_trouble();
             }
             failure.reason
         }
@@ -213,7 +214,10 @@ async fn show(
     outcome: &Outcome,
     context: &Context,
 ) -> Result<(), ApiError> {
-    let new = status(resource, outcome, Timestamp::now());
+    let mut new = status(resource, outcome, Timestamp::now());
+    if matches!(outcome, Outcome::Applied { .. }) {
+        new.hydra_admin = recorded(&resource.spec, &context.rules);
+    }
     let notices = notices(resource, outcome, &new);
     let old = resource.status.clone().unwrap_or_default();
     if new != old {

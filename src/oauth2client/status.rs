@@ -6,6 +6,7 @@ use super::{
     apply::Applied,
     desired::optional_members,
     error::{Failure, LONGEST_MESSAGE, Reason},
+    hydra_admin::note,
 };
 use crate::{
     api::{
@@ -135,7 +136,8 @@ fn record(
     if applied.unsupported.is_empty() {
         status.unsupported = None;
         let message = "Hydra holds the client as declared, and the Secret holds its credentials";
-        return shown(true, false, false, Reason::Synced, message);
+        let note = note(&resource.spec).map(|note| format!("; {note}")).unwrap_or_default();
+        return shown(true, false, false, Reason::Synced, &format!("{message}{note}"));
     }
     status.unsupported = Some(UnsupportedFields {
         fields: applied.unsupported.iter().map(ToString::to_string).collect(),

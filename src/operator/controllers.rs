@@ -5,7 +5,7 @@ use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, 
 use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     core::PartialObjectMeta,
     runtime::{
         Controller,
@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Gate, Readiness},
+    api::OAuth2Client,
     controller::ResourceKey,
+    instance::Instance,
     kubernetes::{ApiError, referrers::SecretEvent, streams},
     oauth2client::{self, Context, Watched, sweep},
 };
@@ -71,21 +73,46 @@ impl Stores {
     pub(super) async fn filled(&self) {
         join_all(self.scopes.iter().map(|(store, _)| streams::filled(store))).await;
     }
+
+    /// Those that a sweep of `instance` is about.
+    pub(super) fn of<'a>(
+        &'a self,
+        instance: &'a Arc<Instance>,
+        context: &'a Context,
+    ) -> ResourcesOf<'a> {
+        ResourcesOf { stores: self, instance, context }
+    }
 }
 
-impl sweep::Resources for Stores {
+/// The resources of one Hydra.
+pub(super) struct ResourcesOf<'a> {
+    stores: &'a Stores,
+    instance: &'a Arc<Instance>,
+    context: &'a Context,
+}
+
+impl ResourcesOf<'_> {
+    fn are_meant(&self, object: &Watched) -> bool {
+        let concerned = |resource| self.context.concerns(self.instance, resource);
+        object.0.as_ref().is_ok_and(concerned)
+    }
+}
+
+impl sweep::Resources for ResourcesOf<'_> {
     fn all(&self) -> Vec<Arc<Watched>> {
-        self.scopes.iter().flat_map(|(store, _)| store.state()).collect()
+        let all = self.stores.scopes.iter().flat_map(|(store, _)| store.state());
+        all.filter(|object| self.are_meant(object)).collect()
     }
 
     fn get(&self, key: &ResourceKey) -> Option<Arc<Watched>> {
         let object = reference(key);
-        self.scopes.iter().find_map(|(store, _)| store.get(&object))
+        let found = self.stores.scopes.iter().find_map(|(store, _)| store.get(&object));
+        found.filter(|object| self.are_meant(object))
     }
 
     fn wake(&self, key: &ResourceKey) {
         let object = reference(key);
-        for (store, wake) in &self.scopes {
+        for (store, wake) in &self.stores.scopes {
             if store.get(&object).is_some() {
                 // Fails only when the controller has ended.
                 let _ = wake.unbounded_send(object.clone());
@@ -131,9 +158,10 @@ pub(super) fn run_controller(
             scope.api::<Watched>(&context.client),
             writer,
             move |event| {
-                let instance = context.instance.name();
+                let instance =
+                    |resource: &OAuth2Client| context.instance_of(resource).name().to_owned();
                 let scope = namespace.as_deref();
-                context.conflicts.follow(event, scope, &mut relisted, instance);
+                context.conflicts.follow(event, scope, &mut relisted, &instance);
                 observe(event, &listed, &context);
             },
             limited(secrets_listed.clone()),
@@ -202,8 +230,7 @@ fn observe(event: &watcher::Event<Watched>, listed: &CancellationToken, context:
             oauth2client::shown(object, context);
         }
         watcher::Event::Delete(object) => {
-            let key = (object.namespace().unwrap_or_default(), object.name_any());
-            oauth2client::vanished(&key, context);
+            oauth2client::vanished(object, context);
         }
         watcher::Event::InitDone => listed.cancel(),
         watcher::Event::Init => {}

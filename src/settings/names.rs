@@ -40,6 +40,9 @@ pub const HYDRA_HEADERS_FILE: Setting = Setting::new("--hydra-headers-file", "HY
 /// The value of `X-Forwarded-Proto`.
 pub const HYDRA_FORWARDED_PROTO: Setting =
     Setting::new("--hydra-forwarded-proto", "HYDRA_FORWARDED_PROTO");
+/// The addresses that resources may name in `spec.hydraAdmin`.
+pub const ALLOW_RESOURCE_HYDRA_ADMIN: Setting =
+    Setting::new("--allow-resource-hydra-admin", "ALLOW_RESOURCE_HYDRA_ADMIN");
 /// The time-out of a request to Hydra.
 pub const HYDRA_REQUEST_TIMEOUT: Setting =
     Setting::new("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT");

@@ -8,13 +8,14 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
     ("--hydra-client-cert-file", "HYDRA_CLIENT_CERT_FILE"),
     ("--hydra-client-key-file", "HYDRA_CLIENT_KEY_FILE"),
     ("--hydra-headers-file", "HYDRA_HEADERS_FILE"),
     ("--hydra-forwarded-proto", "HYDRA_FORWARDED_PROTO"),
+    ("--allow-resource-hydra-admin", "ALLOW_RESOURCE_HYDRA_ADMIN"),
     ("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT"),
     ("--namespaces", "WATCH_NAMESPACE"),
     ("--resync-interval", "RESYNC_INTERVAL"),
@@ -25,11 +26,12 @@ const SETTINGS: [(&str, &str); 13] = [
 ];
 
 /// A value for each setting that it must refuse.
-const REFUSED: [(&str, &str); 10] = [
+const REFUSED: [(&str, &str); 11] = [
     ("HYDRA_ADMIN_URL", "hydra-admin"),
     ("HYDRA_CLIENT_CERT_FILE", "cert.pem"),
     ("HYDRA_CLIENT_KEY_FILE", "key.pem"),
     ("HYDRA_FORWARDED_PROTO", "ftp"),
+    ("ALLOW_RESOURCE_HYDRA_ADMIN", "http://hydra-b:4445"),
     ("HYDRA_REQUEST_TIMEOUT", "1ms"),
     ("WATCH_NAMESPACE", "Team_A"),
     ("RESYNC_INTERVAL", "5"),

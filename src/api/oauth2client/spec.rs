@@ -167,8 +167,9 @@ pub struct OAuth2ClientSpec {
     #[serde(default)]
     pub skip_logout_consent: bool,
 
-    /// Another Hydra than the operator's own. It is not allowed unless the administrator of the operator permits it: with
-    /// `url` set the resource is Stalled. Without `url` the other fields have no effect.
+    /// Another Hydra than the operator's own. The administrator of the operator has to allow its address; otherwise the
+    /// resource is Stalled. Without `url` the other fields have no effect. A change moves the client, with its id and secret:
+    /// it is set up in the new Hydra and then revoked in the former one, if that is still allowed.
     pub hydra_admin: Option<HydraAdmin>,
 
     /// How the client authenticates at the token endpoint: with its secret in the header (`client_secret_basic`) or in the

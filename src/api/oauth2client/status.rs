@@ -24,6 +24,9 @@ pub struct OAuth2ClientStatus {
     /// The id of the client in Hydra.
     pub client_id: Option<String>,
 
+    /// The Hydra that holds the client. Unset: the operator's own.
+    pub hydra_admin: Option<HydraAdminStatus>,
+
     /// The version of the Secret whose credentials Hydra was last given.
     pub secret: Option<PushedSecret>,
 
@@ -48,6 +51,17 @@ pub struct OAuth2ClientStatus {
 
     /// The last error, in the form that former consumers read. The conditions say more. Unset: there is none.
     pub reconciliation_error: Option<ReconciliationError>,
+}
+
+/// A Hydra other than the operator's own.
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HydraAdminStatus {
+    /// Where it is, without the paths of its API, such as `http://hydra-b:4445`.
+    pub url: String,
+    /// What `spec.hydraAdmin.forwardedProto` was when the client was last looked at.
+    pub forwarded_proto: Option<String>,
 }
 
 /// A version of a Secret.

@@ -100,7 +100,7 @@ impl Watch {
     }
 
     fn tell(&mut self, event: &Event<DeserializeGuard<OAuth2Client>>) -> Vec<String> {
-        self.conflicts.follow(event, None, &mut self.listed, HYDRA);
+        self.conflicts.follow(event, None, &mut self.listed, &|_| HYDRA.to_owned());
         std::mem::take(&mut *self.woken.lock().unwrap())
     }
 
