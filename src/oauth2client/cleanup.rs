@@ -49,7 +49,13 @@ pub async fn cleanup(
     let revoked = async {
         let mut notices = Vec::new();
         for instance in holders? {
-            notices.extend(revoke(resource, record, stored.clone(), &instance).await?);
+            let revoked = revoke(resource, record, stored.clone(), &instance).await;
+            if let Err(failure) = &revoked
+                && Reason::HYDRA_AWAY.contains(&failure.reason)
+            {
+                instance.report_trouble();
+            }
+            notices.extend(revoked?);
         }
         Ok(notices)
     };

@@ -99,8 +99,11 @@ explain! {
         remedy: "correct what the message names",
     }
     HydraAdminNotAllowed {
-        cause: "`hydraAdmin.url` is set, and the operator serves one Hydra alone",
-        remedy: "remove `hydraAdmin`",
+        cause: "`hydraAdmin` asks for a Hydra that the administrator does not allow, or the client \
+                that is to be deleted is in one that is allowed no more",
+        remedy: "ask for the [address](operating.md#other-hydras-for-some-resources) to be \
+                 allowed, or remove `hydraAdmin`; when deleting, `deletionPolicy: orphan` leaves \
+                 the client",
     }
     KubernetesError {
         cause: "the Kubernetes API failed, or a pass took too long",
@@ -164,6 +167,11 @@ pub const EVENTS: &[EventReason] = &[
         "Warning",
         "DriftCorrected",
         "the client was changed or deleted in Hydra, and is as before",
+    ),
+    event(
+        "Warning",
+        "ClientLeftBehind",
+        "a move left the client in its former Hydra; the note says why",
     ),
     event("Normal", "ClientDeleted", "the client was deleted from Hydra, with its resource"),
     event("Normal", "ClientOrphaned", "the resource went and left its client in Hydra"),
