@@ -50,7 +50,11 @@ fn good() -> Figures {
             restart(1000, 54, 0, 140, 30),
             restart(10_000, 90, 0, 1040, 64),
         ],
-        added: Added { secrets: 5000, while_running: -MIB.cast_signed() / 2, after_restart: ADDED - 1 },
+        added: Added {
+            secrets: 5000,
+            while_running: -MIB.cast_signed() / 2,
+            after_restart: ADDED - 1,
+        },
     }
 }
 
