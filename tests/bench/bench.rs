@@ -61,11 +61,12 @@ async fn main() {
 /// What the servers can do.
 async fn raw(options: &Options) -> (Context, RawFigures) {
     progress::heading("Raw limit");
+    let machine = machine::describe();
     let world = World::start().await;
     let context = Context {
         command: options.command(),
         date: options.date.clone(),
-        machine: machine::describe(),
+        machine,
         software: world.software().await,
     };
     let singles = load::singles(&world, Work::AllWrites, options.singles).await;

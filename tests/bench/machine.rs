@@ -2,7 +2,7 @@
 
 use std::{fs, thread};
 
-/// One line: cores, memory, kernel.
+/// One line: cores, memory, kernel, and how busy others keep it, which decides how much the figures are worth.
 pub fn describe() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);
@@ -10,9 +10,14 @@ pub fn describe() -> String {
     let memory = read("/proc/meminfo");
     let memory =
         field(&memory, "MemTotal").and_then(|value| value.strip_suffix(" kB")?.parse().ok());
+    let load = read("/proc/loadavg");
+    let load = load.split_whitespace().next().unwrap_or("unknown");
     let kernel = read("/proc/sys/kernel/osrelease");
     let gibibytes = memory.unwrap_or(0_u64).div_ceil(1024 * 1024);
-    format!("{cores} cores ({model}), {gibibytes} GiB of memory, Linux {}", kernel.trim())
+    let kernel = kernel.trim();
+    format!(
+        "{cores} cores ({model}), {gibibytes} GiB of memory, Linux {kernel}, load average {load} before the run"
+    )
 }
 
 /// The first value of `name` in a file of the form `name : value`.
