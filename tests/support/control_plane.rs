@@ -90,6 +90,11 @@ impl ControlPlane {
         &self.url
     }
 
+    /// The certificate that the API server's own is checked with, PEM.
+    pub fn ca_certificate(&self) -> &str {
+        &self.ca_certificate
+    }
+
     /// The administrator's kubeconfig file, for kubectl.
     pub fn admin_kubeconfig(&self) -> &Path {
         &self.admin_path

@@ -1,0 +1,19 @@
+//! Faults on real sockets between the operator and its two servers.
+//!
+//! A [`wire::Wire`] stands between the shipped binary and Hydra, and between it and the API server.
+//! It decides per request, by rules, what goes wrong. The rows are those of a list of faults that
+//! users of operators expect to be survived; each test names its row.
+
+mod answers;
+mod awaited;
+mod crash;
+mod crashes;
+mod fault;
+mod listener;
+mod wire;
+mod world;
+
+pub use self::{
+    fault::{Answer, Fault, Gate, Rule, Side},
+    world::Faulty,
+};
