@@ -85,6 +85,10 @@ impl Gate {
         self.0.send_replace(true);
     }
 
+    pub fn close(&self) {
+        self.0.send_replace(false);
+    }
+
     /// Waits until it is open.
     pub async fn pass(&self) {
         // Fails only without a sender, and this is one.

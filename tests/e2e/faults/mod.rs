@@ -5,11 +5,14 @@
 //! users of operators expect to be survived; each test names its row.
 
 mod answers;
+mod api_server;
 mod awaited;
 mod crash;
 mod crashes;
 mod fault;
 mod listener;
+mod moves;
+mod surroundings;
 mod wire;
 mod world;
 
