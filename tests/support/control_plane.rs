@@ -149,6 +149,11 @@ impl ControlPlane {
     pub fn apiserver(&mut self) -> &mut Process {
         &mut self.apiserver
     }
+
+    /// The controllers' process, to freeze it: nothing is collected then.
+    pub fn controller_manager(&mut self) -> &mut Process {
+        &mut self.controller_manager
+    }
 }
 
 /// `<prefix>-<8 random hexadecimal digits>`

@@ -10,6 +10,7 @@ mod awaited;
 mod crash;
 mod crashes;
 mod fault;
+mod line;
 mod listener;
 mod moves;
 mod surroundings;
