@@ -53,7 +53,10 @@ async fn row_18_a_new_secret_value_replaces_the_former_in_hydra(generation: Gene
         assert!(!world.gets_token(&former).await, "{name}: the former is refused");
         assert_eq!(world.credentials(&secret).await.secret(), "new-by-hand");
         world.ready(name).await;
-        assert_eq!(world.events(name).await["Normal ClientUpdated"], 1, "{name}");
+        eventually(&format!("{name}: it is told"), async || {
+            world.events(name).await.get("Normal ClientUpdated") == Some(&1)
+        })
+        .await;
         world.assert_no_secret_leaked(&[former.secret(), new.secret()]).await;
     }
 }

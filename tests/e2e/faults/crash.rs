@@ -86,12 +86,10 @@ impl Scenario {
         match self {
             // Finalizer, Secret, client, status.
             Self::Create => 4,
-            // Client, status.
-            Self::Update | Self::SecretChanged => 2,
-            // Secret, client, status. New Secret, status, the old Secret's end.
+            // Secret, client, status. New Secret, status, the former Secret's end.
             Self::SecretDeleted | Self::SecretRenamed => 3,
-            // Client or Secret, finalizer.
-            Self::Delete | Self::Orphan => 2,
+            // Client, status. Client or Secret, finalizer.
+            Self::Update | Self::SecretChanged | Self::Delete | Self::Orphan => 2,
         }
     }
 

@@ -115,13 +115,13 @@ async fn whole(
 
 /// The first half of a body, and then no end.
 fn half(bytes: Bytes) -> Body {
-    Body::from_stream(stream::unfold(Some(bytes), async |rest| match rest {
-        Some(bytes) => Some((Ok(bytes), None)),
-        None => {
-            // What was given so far is sent before the connection breaks.
-            tokio::task::yield_now().await;
-            Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
+    Body::from_stream(stream::unfold(Some(bytes), async |rest| {
+        if let Some(bytes) = rest {
+            return Some((Ok(bytes), None));
         }
+        // What was given so far is sent before the connection breaks.
+        tokio::task::yield_now().await;
+        Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
     }))
 }
 
