@@ -29,6 +29,7 @@ const WAITING: [&str; 3] = [
     "Stalled=False HydraUnreachable",
 ];
 
+/// Of what the row allows: what was Ready and has nothing to be done stays so, the rest says why.
 async fn row_06_an_outage_of_hydra_is_waited_out(generation: Generation) {
     let hydra = Hydra::start(generation).await;
     let mut world = World::with_args("outage", hydra, &["--resync-interval=1s"]).await;

@@ -14,6 +14,7 @@ use crate::{
 on_each_generation!(
     row_21_a_conflict_is_nobodys_business,
     row_22_an_api_server_in_trouble_is_waited_out,
+    row_22_a_slow_api_server_is_waited_for,
     row_23_a_watch_that_expired_is_begun_anew_without_side_effects,
     row_24_a_watch_that_lags_behind_repeats_nothing,
     a_token_that_expired_is_waited_out,
@@ -96,6 +97,33 @@ async fn row_22_an_api_server_in_trouble_is_waited_out(generation: Generation) {
     assert!(world.gets_token(&held).await);
     assert_eq!(world.operator.process().pid(), pid);
     assert!(world.operator.process().is_running());
+}
+
+async fn row_22_a_slow_api_server_is_waited_for(generation: Generation) {
+    let world = Faulty::new("row-22", generation).await;
+    let gate = Gate::closed();
+    let then = world.wire.now();
+    let hold = Rule::on(Side::Kubernetes, Fault::HoldRequest(gate.clone()));
+    world.wire.inject(hold.when(Seen::is_write));
+    for name in ["one", "two"] {
+        world.create(name, &json!({})).await;
+    }
+    eventually("writes wait", async || {
+        world.wire.since(then).iter().filter(|seen| seen.is_write()).count() >= 2
+    })
+    .await;
+    for probe in ["healthz", "readyz"] {
+        let url = format!("{}/{probe}", world.operator.admin_url());
+        assert_eq!(http().get(url).send().await.unwrap().status(), 200, "{probe}");
+    }
+    assert!(world.hydra_requests(then, &Method::POST).is_empty());
+    world.wire.heal();
+    gate.open();
+    for name in ["one", "two"] {
+        let whole = world.assert_whole(name).await;
+        world.assert_no_secret_leaked(&[whole.secret()]).await;
+    }
+    assert_eq!(world.hydra_requests(then, &Method::POST).len(), 2);
 }
 
 async fn row_23_a_watch_that_expired_is_begun_anew_without_side_effects(generation: Generation) {

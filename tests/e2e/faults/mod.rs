@@ -12,6 +12,7 @@ mod crashes;
 mod fault;
 mod line;
 mod listener;
+mod maester;
 mod moves;
 mod surroundings;
 mod wire;
