@@ -18,6 +18,7 @@ mod conflicts;
 mod crowd;
 mod deletion;
 mod edits;
+mod faults;
 mod fields;
 mod guards;
 mod hydra_admin;

@@ -16,9 +16,9 @@ use crate::{
 };
 
 on_each_generation!(
-    an_outage_of_hydra_is_waited_out,
+    row_06_an_outage_of_hydra_is_waited_out,
     a_hydra_that_cannot_write_is_not_pressed,
-    deletion_waits_for_hydra_unless_the_client_is_let_go,
+    row_30_deletion_waits_for_hydra_unless_the_client_is_let_go,
     creations_survive_kill_9,
     a_kill_between_secret_and_client_leaves_one_client,
 );
@@ -29,7 +29,8 @@ const WAITING: [&str; 3] = [
     "Stalled=False HydraUnreachable",
 ];
 
-async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
+/// Of what the row allows: what was Ready and has nothing to be done stays so, the rest says why.
+async fn row_06_an_outage_of_hydra_is_waited_out(generation: Generation) {
     let hydra = Hydra::start(generation).await;
     let mut world = World::with_args("outage", hydra, &["--resync-interval=1s"]).await;
     world.create("app", &json!({})).await;
@@ -99,7 +100,7 @@ async fn a_hydra_that_cannot_write_is_not_pressed(generation: Generation) {
     assert!((2..=7).contains(&attempts), "{attempts} attempts");
 }
 
-async fn deletion_waits_for_hydra_unless_the_client_is_let_go(generation: Generation) {
+async fn row_30_deletion_waits_for_hydra_unless_the_client_is_let_go(generation: Generation) {
     let hydra = Hydra::start(generation).await;
     let mut world = World::with_args("outage-deletion", hydra, &["--resync-interval=1s"]).await;
     world.create("revoked", &json!({})).await;

@@ -20,6 +20,7 @@ pub struct OperatorOptions {
     args: Vec<String>,
     env: Vec<(String, String)>,
     binary: Option<PathBuf>,
+    api_server: Option<(String, String)>,
 }
 
 impl OperatorOptions {
@@ -31,7 +32,15 @@ impl OperatorOptions {
             args: Vec::new(),
             env: Vec::new(),
             binary: option_env!("CARGO_BIN_EXE_hydra-operator").map(PathBuf::from),
+            api_server: None,
         }
+    }
+
+    /// Reaches the API server at `url`, behind a proxy whose certificate is checked with
+    /// `ca_certificate`.
+    pub fn api_server(mut self, url: &str, ca_certificate: &str) -> Self {
+        self.api_server = Some((url.to_owned(), ca_certificate.to_owned()));
+        self
     }
 
     /// Watches these namespaces alone, with rights in these alone.
@@ -89,7 +98,10 @@ impl Operator {
         } else {
             rbac::namespaced(cp, &options.namespaces).await
         };
-        let kubeconfig = service_account.write_kubeconfig(&folder);
+        let kubeconfig = match &options.api_server {
+            Some((url, ca)) => service_account.write_kubeconfig_for(&folder, url, ca),
+            None => service_account.write_kubeconfig(&folder),
+        };
         let admin_address = format!("127.0.0.1:{}", free_port());
         let program = program(options)
             .arg(format!("--kubeconfig={}", kubeconfig.display()))
