@@ -23,7 +23,9 @@ use crate::{
         referrers::Referrers,
     },
     metrics::Metrics,
-    oauth2client::{CONTROLLER, Context, claims::Conflicts, statuses::Statuses, sweep},
+    oauth2client::{
+        CONTROLLER, Context, claims::Conflicts, observe_only::Observer, statuses::Statuses, sweep,
+    },
     settings::{self, Setting, Settings},
 };
 
@@ -198,6 +200,7 @@ fn context(
         backoff: Backoff::default(),
         referrers: Referrers::default(),
         conflicts: Conflicts::default(),
+        observer: settings.observe.then(Observer::default),
         statuses: Statuses::default(),
         limit: Semaphore::new(settings.concurrency.into()),
         // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.

@@ -46,6 +46,8 @@ pub struct Settings {
     pub resync_interval: Duration,
     /// How many resources are reconciled at the same time.
     pub concurrency: u16,
+    /// Whether to write nothing and tell what would be written.
+    pub observe: bool,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -90,6 +92,7 @@ impl TryFrom<RunArgs> for Settings {
             admin_listen: admin.admin_listen,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
             concurrency: concurrency(reconcile.concurrency)?,
+            observe: reconcile.observe,
             log: log.try_into()?,
         })
     }
@@ -279,6 +282,7 @@ mod tests {
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
                 resync_interval: Duration::from_mins(5),
                 concurrency: 16,
+                observe: false,
                 log: LogSettings {
                     format: LogFormat::Text,
                     filter: Targets::new().with_default(LevelFilter::INFO),
@@ -302,6 +306,7 @@ mod tests {
             "--admin-listen=127.0.0.1:0",
             "--resync-interval=1m 30s",
             "--concurrency=3",
+            "--observe",
             "--log-format=json",
             "--log-level=warn,hydra_operator=debug",
         ])
@@ -319,6 +324,7 @@ mod tests {
         assert_eq!(settings.admin_listen, ([127, 0, 0, 1], 0).into());
         assert_eq!(settings.resync_interval, Duration::from_secs(90));
         assert_eq!(settings.concurrency, 3);
+        assert!(settings.observe);
         assert_eq!(settings.log.format, LogFormat::Json);
         let filter = Targets::new()
             .with_default(LevelFilter::WARN)

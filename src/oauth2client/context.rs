@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::{claims::Conflicts, statuses::Statuses};
+use super::{claims::Conflicts, observe_only::Observer, statuses::Statuses};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
     controller::{Backoff, ResourceKey},
@@ -35,6 +35,8 @@ pub struct Context {
     pub referrers: Referrers<ResourceKey>,
     /// Which resource has what several of them claim.
     pub conflicts: Conflicts,
+    /// Where nothing is to be written: who tells what would be.
+    pub observer: Option<Observer>,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
     /// Bounds the passes under way, over all namespaces.

@@ -16,6 +16,7 @@ pub mod desired;
 pub mod error;
 pub mod notices;
 pub mod observe;
+pub mod observe_only;
 pub mod plan;
 pub mod random;
 pub mod record;
@@ -43,15 +44,17 @@ pub use report::forget;
 
 use self::{
     apply::{Targets, apply},
-    desired::desired,
+    claims::Lease,
+    desired::{Desired, desired},
     error::{Failure, Reason},
     observe::observe,
-    plan::plan,
+    plan::{Plan, plan},
     record::Record,
     status::Outcome,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
+    controller::ResourceKey,
     kubernetes::{Owner, SecretVersion, discovery::served},
     metrics::Controller,
 };
@@ -93,6 +96,10 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     let key = (resource.namespace().unwrap_or_default(), resource.name_any());
     let resource = Arc::new(context.statuses.freshest(&key, resource, Instant::now()));
     context.referrers.refer(&key, (key.0.clone(), resource.spec.secret_name.clone()));
+    if let Some(observer) = &context.observer {
+        let work = observe_only::intent(&resource, &key, context);
+        return observer.report(&key, limited(context, &resource, work).await, context);
+    }
     if resource.is_suspended() && resource.metadata.deletion_timestamp.is_none() {
         return report::report(&resource, Outcome::Suspended, context).await;
     }
@@ -142,30 +149,15 @@ async fn limited<T>(
 
 /// The whole way from the resource to Hydra and its Secret.
 async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
-    let namespace = resource.namespace().unwrap_or_default();
-    let (secrets, instance) = (context.secrets(&namespace), &context.instance);
+    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let (secrets, instance) = (context.secrets(&key.0), &context.instance);
     let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
-    let fresh = random::fresh()?;
 
-    let desired = desired(resource)?;
-    let key = (namespace, resource.name_any());
     let lease = context.conflicts.begin(&key)?;
+    let (desired, plan) = Box::pin(decide(resource, &key, &lease, context)).await?;
     let name = (key.0.clone(), desired.secret_name.clone());
-    let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await;
-    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
-        context.conflicts.concede_secret(&key.0, &desired, &owner, &secrets).await;
-    }
-    let observed = observed?;
-    observed.secret.version().map(handled);
-    lease.found(observed.id.as_ref(), instance.name())?;
-    let plan = plan(&desired, &observed, &fresh).inspect_err(|failure| {
-        if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
-            context.conflicts.concede_client(client, instance.name());
-        }
-    })?;
     let written = |version: &SecretVersion| {
-        handled(version);
+        context.referrers.handled(&name, version);
         lease.keep();
     };
     let targets = Targets {
@@ -181,6 +173,34 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
     let hydra_version =
         if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
     Ok(Outcome::Applied { applied, hydra_version })
+}
+
+/// The half of a pass that writes nothing: what the resource asks for, and what is to be done.
+async fn decide(
+    resource: &OAuth2Client,
+    key: &ResourceKey,
+    lease: &Lease<'_>,
+    context: &Context,
+) -> Result<(Desired, Plan), Failure> {
+    let (secrets, instance) = (context.secrets(&key.0), &context.instance);
+    let (owner, fresh) = (owner(resource), random::fresh()?);
+
+    let desired = desired(resource)?;
+    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await;
+    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
+        context.conflicts.concede_secret(&key.0, &desired, &owner, &secrets).await;
+    }
+    let observed = observed?;
+    if let Some(version) = observed.secret.version() {
+        context.referrers.handled(&(key.0.clone(), desired.secret_name.clone()), version);
+    }
+    lease.found(observed.id.as_ref(), instance.name())?;
+    let plan = plan(&desired, &observed, &fresh).inspect_err(|failure| {
+        if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
+            context.conflicts.concede_client(client, instance.name());
+        }
+    })?;
+    Ok((desired, plan))
 }
 
 /// The way back: what deletion asks for.

@@ -100,6 +100,11 @@ pub(super) fn run_controller(
         let follow = move |event: &watcher::Event<Watched>| {
             let instance = context.instance.name();
             context.conflicts.follow(event, namespace.as_deref(), &mut listed, instance);
+            if let (Some(observer), watcher::Event::Delete(_) | watcher::Event::InitDone) =
+                (&context.observer, event)
+            {
+                observer.prune(&context);
+            }
         };
         streams::resources(api, writer, follow)
     };

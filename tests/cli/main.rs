@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
     ("--hydra-client-cert-file", "HYDRA_CLIENT_CERT_FILE"),
@@ -18,6 +18,7 @@ const SETTINGS: [(&str, &str); 13] = [
     ("--namespaces", "WATCH_NAMESPACE"),
     ("--resync-interval", "RESYNC_INTERVAL"),
     ("--concurrency", "CONCURRENCY"),
+    ("--observe", "OBSERVE"),
     ("--admin-listen", "ADMIN_LISTEN"),
     ("--log-format", "LOG_FORMAT"),
     ("--log-level", "LOG_LEVEL"),
@@ -83,7 +84,8 @@ fn help_has_every_flag_with_its_variable() {
     assert!(output.status.success());
     let help = text(&output.stdout);
     for (flag, variable) in SETTINGS {
-        let (_, after) = help.split_once(&format!("\n      {flag} ")).expect(flag);
+        let starts = |end| help.split_once(&format!("\n      {flag}{end}"));
+        let (_, after) = starts(' ').or_else(|| starts('\n')).expect(flag);
         let own = after.split("\n      --").next().unwrap();
         assert!(own.contains(&format!("[env: {variable}]")), "{flag}: {own}");
     }

@@ -22,6 +22,7 @@ mod fields;
 mod guards;
 mod lifecycle;
 mod modes;
+mod observe;
 mod outage;
 mod permissions;
 mod process;

@@ -1,0 +1,108 @@
+use super::*;
+use crate::{
+    hydra::OAuth2Client as Client,
+    oauth2client::{
+        credentials::Credentials,
+        error::Reason,
+        testing::{fresh, version},
+    },
+};
+
+fn plan(step: SecretStep, client: ClientStep, id_is_proposed: bool) -> Plan {
+    let fresh = fresh();
+    let credentials = Credentials { id: Some(fresh.id), secret: Some(fresh.secret), step };
+    Plan { credentials, client, id_is_proposed }
+}
+
+fn create() -> ClientStep {
+    ClientStep::Create { client: Box::default(), secret: None }
+}
+
+fn replace(differing: &[&'static str], with_secret: bool) -> ClientStep {
+    let secret = with_secret.then(|| fresh().secret);
+    ClientStep::Replace { client: Box::<Client>::default(), secret, differing: differing.to_vec() }
+}
+
+#[test]
+fn each_plan_is_told_in_words_with_its_reason() {
+    use SecretStep::{Complete, Create, Keep};
+    let (keep, complete) = (|| Keep(version("1")), || Complete(version("1")));
+    let kept =
+        |unsupported: &[&'static str]| ClientStep::Keep { unsupported: unsupported.to_vec() };
+    let cases = [
+        (
+            plan(keep(), kept(&[]), false),
+            "nothing",
+            "Hydra holds the client, and the Secret its credentials",
+        ),
+        (
+            plan(keep(), kept(&["skip_consent"]), false),
+            "nothing",
+            "this Hydra does not keep skip_consent",
+        ),
+        (
+            plan(Create, create(), true),
+            "create Secret; create client",
+            "there is no Secret s, and Hydra holds no client of this resource",
+        ),
+        (plan(keep(), create(), false), "create client", "Hydra holds no client fresh-id"),
+        (
+            plan(keep(), replace(&["scope", "redirect_uris"], false), false),
+            "update client: scope, redirect_uris",
+            "the client in Hydra differs from the resource",
+        ),
+        (
+            plan(complete(), replace(&[], true), false),
+            "complete Secret; update client: client secret",
+            "Secret s lacks a part of the credentials, or names another id, and nothing shows \
+             that Hydra has the secret of the Secret",
+        ),
+    ];
+    for (plan, what, why) in cases {
+        let intent = describe(&plan, "s");
+        assert_eq!((intent.to_string().as_str(), intent.why.as_str()), (what, why));
+    }
+}
+
+#[test]
+fn deletions_are_told_too() {
+    let ids = |ids: &[&str]| ids.iter().map(|id| ClientId::parse(id).unwrap()).collect();
+    for (farewell, what) in [
+        (Farewell::Revoke(ids(&["a", "b"])), "delete client a; delete client b"),
+        (Farewell::Revoke(ids(&[])), "nothing"),
+        (Farewell::Orphan(None), "leave the client in Hydra"),
+        (Farewell::Release, "leave the client in Hydra"),
+    ] {
+        assert_eq!(describe_farewell(farewell).to_string(), what);
+    }
+}
+
+#[test]
+fn resources_are_counted_once_for_each_thing_to_do() {
+    let failure = Failure::terminal(Reason::SecretNotOwned, "it is another's");
+    let blocked = Intent::blocked(&failure);
+    assert_eq!(blocked.to_string(), "blocked: SecretNotOwned it is another's");
+    let new = describe(&plan(SecretStep::Create, create(), true), "s");
+    let duplicates = ["a", "b"].map(|id| ClientId::parse(id).unwrap()).to_vec();
+    let intents = [
+        Intent::nothing(""),
+        new.clone(),
+        new,
+        blocked,
+        describe_farewell(Farewell::Revoke(duplicates)),
+    ];
+    let counts = counts(intents.iter());
+    assert_eq!(
+        summary(intents.len(), &counts),
+        "Observed all resources, 5: nothing 1, create secret 2, create client 2, delete client 1, \
+         blocked 1"
+    );
+    assert_eq!(summary(0, &BTreeMap::new()), "Observed all resources, 0");
+    let metrics = Metrics::new();
+    show(&counts, &metrics);
+    let text = metrics.encode().unwrap();
+    for (action, count) in [("nothing", 1), ("create_client", 2), ("update_client", 0)] {
+        let line = format!("hydra_operator_observed_resources{{action=\"{action}\"}} {count}\n");
+        assert!(text.contains(&line), "{text}");
+    }
+}
