@@ -10,11 +10,11 @@ use kube::{Client, runtime::reflector};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::controllers::{Scope, Watched, expect_conflicts, run_controller, wake_differing};
+use self::controllers::{Scope, Stores, expect_conflicts, run_controller};
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
-    controller::Backoff,
+    controller::{Backoff, Looks},
     hydra::ConfigError,
     instance::Instance,
     kubernetes::{
@@ -24,7 +24,8 @@ use crate::{
     },
     metrics::Metrics,
     oauth2client::{
-        CONTROLLER, Context, claims::Conflicts, observe_only::Observer, statuses::Statuses, sweep,
+        CONTROLLER, Context, Watched, claims::Conflicts, observe_only::Observer, sent::SentSecrets,
+        statuses::Statuses, sweep,
     },
     settings::{self, Setting, Settings},
 };
@@ -35,6 +36,8 @@ const INSTANCE: &str = "default";
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 /// Time for the requests of one pass to the Kubernetes API.
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
+/// How long the first sweep waits for the resources to be listed.
+const FILLING_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -136,7 +139,7 @@ async fn work(
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
-    let mut stores = Vec::new();
+    let mut stores = Stores::default();
     let mut controllers = Vec::new();
     for scope in scopes {
         let (reader, writer) = reflector::store::<Watched>();
@@ -150,14 +153,14 @@ async fn work(
             concurrency,
             shutdown.clone(),
         ));
-        stores.push((reader, wake));
+        stores.add(reader, wake);
     }
-    let sweep =
-        sweep::run(&context.instance, context.resync_interval, &context.metrics, |listing| {
-            for (store, wake) in &stores {
-                wake_differing(store, wake, listing);
-            }
-        });
+    let sweep = async {
+        // What is not in the stores would be missed by the first sweep, and there is no pass that
+        // would find it. Where they do not fill, the others must not suffer.
+        let _ = tokio::time::timeout(FILLING_LIMIT, stores.filled()).await;
+        sweep::run(&context.instance, &stores, context).await;
+    };
     tokio::select! {
         _ = join_all(controllers) => {}
         () = sweep => {}
@@ -201,7 +204,10 @@ fn context(
         referrers: Referrers::default(),
         conflicts: Conflicts::default(),
         observer: settings.observe.then(Observer::default),
+        looks: Looks::default(),
         statuses: Statuses::default(),
+        sent: SentSecrets::default(),
+        secret_keys: settings.secret_keys.clone(),
         limit: Semaphore::new(settings.concurrency.into()),
         // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
         pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,

@@ -3,11 +3,13 @@
 
 pub mod backoff;
 pub mod claims;
+pub mod looks;
 pub mod outcome;
 pub mod wakers;
 
 pub use backoff::Backoff;
 pub use claims::Claims;
+pub use looks::Looks;
 pub use outcome::{Class, Failure};
 pub use wakers::Wakers;
 

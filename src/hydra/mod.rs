@@ -22,6 +22,7 @@ mod metadata;
 mod oauth2_client;
 mod request;
 mod secret;
+mod well_known;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ pub use id::{ClientId, InvalidId};
 pub use oauth2_client::OAuth2Client;
 pub use request::{Operation, Outcome, RequestHook};
 pub use secret::{ClientSecret, InvalidSecret};
+pub use well_known::WellKnown;
 
 /// The admin API of one Hydra. Clones share their connections and what was found out about Hydra.
 #[derive(Clone)]
@@ -119,12 +121,22 @@ impl Hydra {
     {
         let expected = self.generation().await?;
         match attempt(expected).await {
-            Err(error) if error.is_misplaced() => {
-                let found = self.discover().await?;
-                if found == expected { Err(error) } else { attempt(found).await }
-            }
-            result => result,
+            Err(error) => attempt(self.in_place_of(expected, error).await?).await,
+            done => done,
         }
+    }
+
+    /// The generation that has taken the place of `expected`, if that is what `error` is about.
+    async fn in_place_of(
+        &self,
+        expected: Generation,
+        error: HydraError,
+    ) -> Result<Generation, HydraError> {
+        if !error.is_misplaced() {
+            return Err(error);
+        }
+        let found = self.discover().await?;
+        if found == expected { Err(error) } else { Ok(found) }
     }
 }
 
@@ -141,6 +153,7 @@ mod tests {
         assert_send(|hydra, id, body| async move { hydra.replace_client(&id, &body, None).await });
         assert_send(|hydra, id, _| async move { hydra.delete_client(&id).await });
         assert_send(|hydra, id, _| async move { hydra.list_clients(Some(id.as_str())).await });
+        assert_send(|hydra, _, _| async move { hydra.list_pages(None, |_| ()).await });
         assert_send(|hydra, _, _| async move { hydra.generation().await });
         assert_send(|hydra, _, _| async move { (hydra.version().await, hydra.ready().await) });
     }

@@ -14,6 +14,7 @@ use kube::{ResourceExt, core::DeserializeGuard, runtime::watcher::Event};
 use super::{
     desired::{Desired, owner_mark},
     error::{Failure, Reason},
+    observe::Sources,
 };
 use crate::{
     api::OAuth2Client,
@@ -22,7 +23,7 @@ use crate::{
         claims::{Claimant, Lost},
     },
     hydra::{self, ClientId},
-    kubernetes::{Owner, SecretState, Secrets, ownership::Foreign},
+    kubernetes::{SecretState, ownership::Foreign},
 };
 
 /// What only one resource can have.
@@ -170,20 +171,14 @@ impl Conflicts {
 
     /// The Secret of `desired` is there already: if its owner is one of those that claim it, it is
     /// the holder.
-    pub async fn concede_secret(
-        &self,
-        namespace: &str,
-        desired: &Desired,
-        owner: &Owner,
-        secrets: &Secrets,
-    ) {
+    pub async fn concede_secret(&self, namespace: &str, desired: &Desired, from: &Sources<'_>) {
         let name = &desired.secret_name;
         let thing = Thing::Secret { namespace: namespace.to_owned(), name: name.clone() };
         if !self.claims.is_contested(&thing) {
             return;
         }
         // Where it cannot be read, the pass that has failed is made again anyway.
-        let state = secrets.observe(name, owner, desired.needs_secret).await;
+        let state = from.secrets.observe(name, from.owner, from.lookup).await;
         if let Ok(SecretState::Foreign(Foreign::OwnedBy { name, uid })) = state {
             self.wake(
                 &self

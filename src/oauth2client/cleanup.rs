@@ -1,15 +1,16 @@
 //! What deletion does: revokes the client, or lets go of it. An invalid spec does not matter here.
 
 use super::{
-    desired::{needs_secret, owner_mark},
+    desired::owner_mark,
     error::{self, Failure, Reason},
+    observe::Sources,
     record::Record,
 };
 use crate::{
     api::{OAuth2Client, RELEASE_ANNOTATION, oauth2client::DeletionPolicy},
     hydra::{ClientId, Deletion, ErrorKind},
     instance::Instance,
-    kubernetes::{Owner, SecretState, SecretVersion, Secrets, discovery::Served, events::Notice},
+    kubernetes::{SecretState, SecretVersion, discovery::Served, events::Notice},
 };
 
 /// How a resource that is being deleted parts from its client.
@@ -32,17 +33,16 @@ pub async fn cleanup(
     resource: &OAuth2Client,
     definition: Served,
     record: &Record,
-    owner: &Owner,
-    secrets: &Secrets,
-    instance: &Instance,
+    from: &Sources<'_>,
 ) -> Result<Vec<Notice>, Failure> {
-    let name = &resource.spec.secret_name;
-    match farewell(resource, definition, record, owner, secrets, instance).await? {
+    let Sources { owner, secrets, instance, .. } = *from;
+    match farewell(resource, definition, record, from).await? {
         Farewell::Revoke(ids) => revoke(&ids, instance).await.map_err(with_ways_out),
         Farewell::Orphan(None) => {
             Ok(vec![note("ClientOrphaned", "Left the client in Hydra".to_owned())])
         }
         Farewell::Orphan(Some(version)) => {
+            let name = secret_name(resource, record);
             let released = secrets.release(name, &version, &owner.uid).await;
             released.map_err(|error| error::secret_write(name, &error))?;
             let text = format!(
@@ -55,18 +55,22 @@ pub async fn cleanup(
     }
 }
 
+/// The spec may name another Secret by now than the one that was written.
+fn secret_name<'a>(resource: &'a OAuth2Client, record: &'a Record) -> &'a str {
+    record.secret_name.as_ref().unwrap_or(&resource.spec.secret_name)
+}
+
 /// Finds out what [`cleanup`] does; writes nothing.
 pub async fn farewell(
     resource: &OAuth2Client,
     definition: Served,
     record: &Record,
-    owner: &Owner,
-    secrets: &Secrets,
-    instance: &Instance,
+    from: &Sources<'_>,
 ) -> Result<Farewell, Failure> {
-    let name = &resource.spec.secret_name;
+    let Sources { owner, lookup, secrets, instance, .. } = *from;
+    let name = secret_name(resource, record);
     let secret = async || {
-        let secret = secrets.observe(name, owner, needs_secret(&resource.spec)).await;
+        let secret = secrets.observe(name, owner, lookup).await;
         secret.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
     };
     let policy = resource.spec.deletion_policy.as_ref();
@@ -76,7 +80,10 @@ pub async fn farewell(
         Disposal::Orphan => {
             return Ok(Farewell::Orphan(match secret().await? {
                 SecretState::Ours(stored) => Some(stored.version),
-                SecretState::Absent | SecretState::Users(_) | SecretState::Foreign(_) => None,
+                SecretState::Absent
+                | SecretState::Users(_)
+                | SecretState::Inherited { .. }
+                | SecretState::Foreign(_) => None,
             }));
         }
         Disposal::AskAgain => return Err(not_served()),
@@ -176,7 +183,7 @@ fn stored_id(secret: &SecretState) -> Option<ClientId> {
         SecretState::Ours(stored) | SecretState::Users(stored) => {
             ClientId::parse(stored.id.as_deref()?).ok()
         }
-        SecretState::Absent | SecretState::Foreign(_) => None,
+        SecretState::Absent | SecretState::Foreign(_) | SecretState::Inherited { .. } => None,
     }
 }
 

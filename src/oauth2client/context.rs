@@ -5,19 +5,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::{claims::Conflicts, observe_only::Observer, statuses::Statuses};
+use super::{claims::Conflicts, observe_only::Observer, sent::SentSecrets, statuses::Statuses};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
-    controller::{Backoff, ResourceKey},
+    controller::{Backoff, Looks, ResourceKey},
     instance::Instance,
-    kubernetes::{SecretKeys, Secrets, events::Events, referrers::Referrers},
+    kubernetes::{KeyPair, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
 };
-
-/// Key of the client id in the Secret.
-pub const CLIENT_ID_KEY: &str = "CLIENT_ID";
-/// Key of the client secret in the Secret.
-pub const CLIENT_SECRET_KEY: &str = "CLIENT_SECRET";
 
 /// What the passes over all `OAuth2Client`s share.
 pub struct Context {
@@ -37,8 +32,14 @@ pub struct Context {
     pub conflicts: Conflicts,
     /// Where nothing is to be written: who tells what would be.
     pub observer: Option<Observer>,
+    /// Which resources need a real look, whatever their records say.
+    pub looks: Looks<ResourceKey>,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
+    /// The secrets that Hydra was last given, as digests.
+    pub sent: SentSecrets,
+    /// Keys of the credentials in Secrets where a resource names no others.
+    pub secret_keys: KeyPair,
     /// Bounds the passes under way, over all namespaces.
     pub limit: Semaphore,
     /// Longest time that a pass may take.
@@ -57,8 +58,7 @@ impl Context {
     /// The Secrets of `namespace`.
     #[must_use]
     pub fn secrets(&self, namespace: &str) -> Secrets {
-        let keys = SecretKeys { id: CLIENT_ID_KEY.into(), secret: CLIENT_SECRET_KEY.into() };
         let labels = BTreeMap::from([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned())]);
-        Secrets::new(self.client.clone(), namespace, keys, labels)
+        Secrets::new(self.client.clone(), namespace, labels)
     }
 }

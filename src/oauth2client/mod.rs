@@ -19,10 +19,15 @@ pub mod observe;
 pub mod observe_only;
 pub mod plan;
 pub mod random;
+pub mod reasons;
 pub mod record;
 mod report;
+pub mod resync;
+pub mod secret_shape;
+pub mod sent;
 pub mod status;
 pub mod statuses;
+pub mod survey;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
@@ -45,29 +50,37 @@ pub use report::forget;
 use self::{
     apply::{Targets, apply},
     claims::Lease,
-    desired::{Desired, desired},
+    desired::{Desired, desired, needs_secret},
     error::{Failure, Reason},
-    observe::observe,
+    observe::{Sources, observe},
     plan::{Plan, plan},
     record::Record,
+    secret_shape::SecretShape,
     status::Outcome,
+    survey::key_of,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
-    controller::ResourceKey,
-    kubernetes::{Owner, SecretVersion, discovery::served},
+    controller::{ResourceKey, looks::Look},
+    hydra::WellKnown,
+    instance::Instance,
+    kubernetes::{
+        Owner, SecretVersion,
+        discovery::{Served, served},
+        referrers::SecretRef,
+    },
     metrics::Controller,
 };
 
 /// The controller in metrics, events and logs.
 pub const CONTROLLER: Controller = Controller::OAuth2Client;
 
+/// A resource as the watch delivers it, which may be one that does not decode.
+pub type Watched = DeserializeGuard<OAuth2Client>;
+
 /// One pass over one resource. It never fails: what went wrong is in the status, and the action
 /// says when to look again.
-pub async fn reconcile(
-    object: Arc<DeserializeGuard<OAuth2Client>>,
-    context: Arc<Context>,
-) -> Result<Action, Infallible> {
+pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, Infallible> {
     // Closed only when the process ends, and then nobody waits for the answer.
     let Ok(_permit) = context.limit.acquire().await else { return Ok(Action::await_change()) };
     let span = tracing::info_span!(
@@ -93,22 +106,49 @@ pub async fn reconcile(
 
 /// Suspended resources are written nowhere but to their status, so they get no finalizer either.
 async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported {
-    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let resource = Arc::new(context.statuses.freshest(&key, resource, Instant::now()));
-    context.referrers.refer(&key, (key.0.clone(), resource.spec.secret_name.clone()));
+    let key = key_of(&resource);
+    let now = Instant::now();
+    let resource = Arc::new(context.statuses.freshest(&key, resource, now));
+    refer(&resource, context);
     if let Some(observer) = &context.observer {
-        let work = observe_only::intent(&resource, &key, context);
+        let work = Box::pin(observe_only::intent(&resource, &key, context));
         return observer.report(&key, limited(context, &resource, work).await, context);
     }
-    if resource.is_suspended() && resource.metadata.deletion_timestamp.is_none() {
+    if resource.metadata.deletion_timestamp.is_some() {
+        return finalize(resource, None, context).await;
+    }
+    if resource.is_suspended() {
         return report::report(&resource, Outcome::Suspended, context).await;
     }
-    let api = context.resources(&key.0);
+    let look = context.looks.take(&key);
+    let secret = context.referrers.version(&secret_of(&resource));
+    if !look.is_asked()
+        && context.conflicts.check(&key).is_ok()
+        && resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+        && Record::of(&resource).is_at_rest(secret.as_ref())
+        && report::look_due_in(&resource, now, context).is_none_or(|left| !left.is_zero())
+    {
+        return report::at_rest(&resource, now, context);
+    }
+    finalize(resource, Some(look), context).await
+}
+
+/// A pass under the finalizer, or the deletion that it holds up.
+async fn finalize(
+    resource: Arc<OAuth2Client>,
+    mut look: Option<Look<'_, ResourceKey>>,
+    context: &Context,
+) -> report::Reported {
+    let api = context.resources(&resource.namespace().unwrap_or_default());
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
             let pass = limited(context, &resource, pass(&resource, context)).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
+            let applied = matches!(outcome, Outcome::Applied { .. });
+            if let Some(look) = look.take_if(|_| applied) {
+                look.done();
+            }
             reported = report::report(&resource, outcome, context).await;
             Ok(reported.0.clone())
         }
@@ -124,7 +164,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     .await;
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
-            forget(&key, context);
+            forget(&key_of(&resource), context);
             reported
         }
         Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {
@@ -135,6 +175,28 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
         }
         Err(finalizer::Error::UnnamedObject | finalizer::Error::InvalidFinalizer) => reported,
     }
+}
+
+/// The watch shows `object`: what happens to its Secret concerns it from now on.
+pub fn shown(object: &Watched, context: &Context) {
+    if let Ok(resource) = &object.0 {
+        refer(resource, context);
+    }
+}
+
+/// The watch shows that the resource is gone. What it has left in Hydra, if anything, may be found
+/// by a namesake.
+pub fn vanished(key: &ResourceKey, context: &Context) {
+    context.instance.census().moves(&desired::owner_mark(&key.0, &key.1));
+    forget(key, context);
+}
+
+fn refer(resource: &OAuth2Client, context: &Context) {
+    context.referrers.refer(&key_of(resource), secret_of(resource));
+}
+
+fn secret_of(resource: &OAuth2Client) -> SecretRef {
+    (resource.namespace().unwrap_or_default(), resource.spec.secret_name.clone())
 }
 
 /// One resource must not keep its place for as long as the other side likes.
@@ -149,17 +211,18 @@ async fn limited<T>(
 
 /// The whole way from the resource to Hydra and its Secret.
 async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
-    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let key = key_of(resource);
     let (secrets, instance) = (context.secrets(&key.0), &context.instance);
     let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
 
-    let lease = context.conflicts.begin(&key)?;
-    let (desired, plan) = Box::pin(decide(resource, &key, &lease, context)).await?;
+    let (decision, lease) = Box::pin(decide(resource, &key, context)).await?;
+    let Decision { desired, shape, plan } = decision;
     let name = (key.0.clone(), desired.secret_name.clone());
     let written = |version: &SecretVersion| {
         context.referrers.handled(&name, version);
         lease.keep();
     };
+    let secret = plan.credentials.secret.clone();
     let targets = Targets {
         owner: &owner,
         api_version: &api_version,
@@ -167,54 +230,116 @@ async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Fai
         instance,
         written: &written,
     };
-    let applied = apply(plan, &desired, targets).await?;
+    // Until it is done nobody knows what Hydra holds.
+    context.sent.forget(&key);
+    let applied = apply(plan, &desired, &shape, targets).await?;
     lease.keep();
+    if let Some(secret) = secret.filter(|_| desired.needs_secret) {
+        context.sent.remember(&key, secret.expose());
+    }
 
     let hydra_version =
         if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
     Ok(Outcome::Applied { applied, hydra_version })
 }
 
-/// The half of a pass that writes nothing: what the resource asks for, and what is to be done.
-async fn decide(
+/// What a resource asks for, and what has to be written for it.
+struct Decision {
+    desired: Desired,
+    shape: SecretShape,
+    plan: Plan,
+}
+
+/// The half of a pass that writes nothing. What it decides to take is nobody else's as long as the
+/// lease lives.
+async fn decide<'a>(
     resource: &OAuth2Client,
-    key: &ResourceKey,
-    lease: &Lease<'_>,
-    context: &Context,
-) -> Result<(Desired, Plan), Failure> {
+    key: &'a ResourceKey,
+    context: &'a Context,
+) -> Result<(Decision, Lease<'a>), Failure> {
     let (secrets, instance) = (context.secrets(&key.0), &context.instance);
-    let (owner, fresh) = (owner(resource), random::fresh()?);
+    let (owner, fresh, record) = (owner(resource), random::fresh()?, Record::of(resource));
 
     let desired = desired(resource)?;
-    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await;
+    let well_known = well_known(resource, instance).await?;
+    let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
+    let keys = &context.secret_keys;
+    let lookup = secret_shape::lookup(&resource.spec, keys, &record, desired.needs_secret);
+    let sources = Sources {
+        owner: &owner,
+        lookup: &lookup,
+        secrets: &secrets,
+        instance,
+        is_sent: &|secret| context.sent.is_last(key, secret),
+    };
+    let lease = context.conflicts.begin(key)?;
+    let observed = observe(&desired, record, &sources).await;
     if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
-        context.conflicts.concede_secret(&key.0, &desired, &owner, &secrets).await;
+        context.conflicts.concede_secret(&key.0, &desired, &sources).await;
     }
     let observed = observed?;
     if let Some(version) = observed.secret.version() {
         context.referrers.handled(&(key.0.clone(), desired.secret_name.clone()), version);
     }
     lease.found(observed.id.as_ref(), instance.name())?;
-    let plan = plan(&desired, &observed, &fresh).inspect_err(|failure| {
+    let plan = plan(&desired, &shape, &observed, &fresh).inspect_err(|failure| {
         if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
             context.conflicts.concede_client(client, instance.name());
         }
     })?;
-    Ok((desired, plan))
+    Ok((Decision { desired, shape, plan }, lease))
+}
+
+/// What Hydra says about itself, where the resource asks for it.
+async fn well_known(
+    resource: &OAuth2Client,
+    instance: &Instance,
+) -> Result<Option<Arc<WellKnown>>, Failure> {
+    if !secret_shape::needs_well_known(&resource.spec) {
+        return Ok(None);
+    }
+    match instance.well_known().await {
+        Some(Ok(known)) => Ok(Some(known)),
+        Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
+        None => Err(Failure::terminal(
+            Reason::InvalidSpec,
+            "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
+             operator does not know where that is; ask its administrator to set \
+             --hydra-public-url, or write the values themselves",
+        )),
+    }
 }
 
 /// The way back: what deletion asks for.
 async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failure> {
+    let notices = parting(resource, context, async |definition, record, from| {
+        cleanup::cleanup(resource, definition, record, from).await
+    });
+    context.events.publish(&resource.object_ref(&()), notices.await?).await;
+    Ok(())
+}
+
+/// Hands `part` what has to be known of a resource that is being deleted.
+async fn parting<T>(
+    resource: &OAuth2Client,
+    context: &Context,
+    part: impl AsyncFnOnce(Served, &Record, &Sources<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let secrets = context.secrets(&resource.namespace().unwrap_or_default());
     let (owner, record) = (owner(resource), Record::of(resource));
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let notices =
-        cleanup::cleanup(resource, definition, &record, &owner, &secrets, &context.instance)
-            .await?;
-    context.events.publish(&resource.object_ref(&()), notices).await;
-    Ok(())
+    let needs_secret = needs_secret(&resource.spec);
+    let lookup = secret_shape::lookup(&resource.spec, &context.secret_keys, &record, needs_secret);
+    let from = Sources {
+        owner: &owner,
+        lookup: &lookup,
+        secrets: &secrets,
+        instance: &context.instance,
+        is_sent: &|_| false,
+    };
+    part(definition, &record, &from).await
 }
 
 fn owner(resource: &OAuth2Client) -> Owner {

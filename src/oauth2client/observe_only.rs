@@ -13,11 +13,10 @@ use super::{
     cleanup::{Farewell, farewell},
     credentials::SecretStep,
     decide,
-    error::{self, Failure},
-    owner,
+    error::Failure,
+    parting,
     plan::{ClientStep, Plan},
     random::chance,
-    record::Record,
     report::Reported,
 };
 use crate::{
@@ -27,7 +26,6 @@ use crate::{
         backoff::{self, jittered},
     },
     hydra::ClientId,
-    kubernetes::discovery::served,
     metrics::{Metrics, ReconcileResult},
 };
 
@@ -47,6 +45,8 @@ pub enum Step {
     CreateSecret,
     /// A part of the credentials is put into the Secret.
     CompleteSecret,
+    /// The Secret of the former name is deleted.
+    DeleteSecret(String),
     /// The client is created.
     CreateClient,
     /// The client is replaced, because these members differ.
@@ -61,10 +61,11 @@ pub enum Step {
 
 impl Step {
     /// Values of the label `action`: of a resource with nothing to do, and of those with something.
-    pub const ACTIONS: [&'static str; 8] = [
+    pub const ACTIONS: [&'static str; 9] = [
         "nothing",
         "create_secret",
         "complete_secret",
+        "delete_secret",
         "create_client",
         "update_client",
         "delete_client",
@@ -76,6 +77,7 @@ impl Step {
         match self {
             Self::CreateSecret => "create_secret",
             Self::CompleteSecret => "complete_secret",
+            Self::DeleteSecret(_) => "delete_secret",
             Self::CreateClient => "create_client",
             Self::UpdateClient(_) => "update_client",
             Self::DeleteClient(_) => "delete_client",
@@ -90,6 +92,7 @@ impl fmt::Display for Step {
         match self {
             Self::CreateSecret => f.write_str("create Secret"),
             Self::CompleteSecret => f.write_str("complete Secret"),
+            Self::DeleteSecret(name) => write!(f, "delete Secret {name}"),
             Self::CreateClient => f.write_str("create client"),
             Self::UpdateClient(members) => write!(f, "update client: {}", members.join(", ")),
             Self::DeleteClient(id) => write!(f, "delete client {id}"),
@@ -117,6 +120,7 @@ impl Intent {
     fn blocked(failure: &Failure) -> Self {
         let why = match failure.class {
             Class::Terminal => "a person has to change something",
+            Class::Waiting => "it goes on by itself when that is there",
             Class::Transient | Class::Conflict | Class::Unobserved => "it is tried again",
         };
         let step = Step::Blocked(failure.reason.as_str(), failure.message.clone());
@@ -130,20 +134,22 @@ pub fn describe(plan: &Plan, secret: &str) -> Intent {
     let (mut steps, mut why) = (Vec::new(), Vec::new());
     match &plan.credentials.step {
         SecretStep::Keep(_) => {}
-        SecretStep::Create => {
+        SecretStep::Create(_) => {
             steps.push(Step::CreateSecret);
             why.push(format!("there is no Secret {secret}"));
         }
-        SecretStep::Complete(_) => {
+        SecretStep::Change { .. } => {
             steps.push(Step::CompleteSecret);
-            why.push(format!(
-                "Secret {secret} lacks a part of the credentials, or names another id"
-            ));
+            why.push(format!("Secret {secret} is not what it shall be"));
+        }
+        SecretStep::Inherit { .. } => {
+            steps.push(Step::CompleteSecret);
+            why.push(format!("Secret {secret} is that of a former resource of the same name"));
         }
     }
     match &plan.client {
-        ClientStep::Keep { unsupported } if unsupported.is_empty() => {}
-        ClientStep::Keep { unsupported } => {
+        ClientStep::Keep { unsupported, .. } if unsupported.is_empty() => {}
+        ClientStep::Keep { unsupported, .. } => {
             why.push(format!("this Hydra does not keep {}", unsupported.join(", ")));
         }
         ClientStep::Create { .. } => {
@@ -164,6 +170,14 @@ pub fn describe(plan: &Plan, secret: &str) -> Intent {
             }
             steps.push(Step::UpdateClient(members));
         }
+    }
+    if let Some(retired) = &plan.retired {
+        steps.push(Step::DeleteSecret(retired.name.clone()));
+        why.push("spec.secretName has changed".to_owned());
+    }
+    if let Some(id) = &plan.replaced {
+        steps.push(Step::DeleteClient(id.clone()));
+        why.push("the Secret names another client".to_owned());
     }
     if why.is_empty() {
         why.push("Hydra holds the client, and the Secret its credentials".to_owned());
@@ -193,21 +207,16 @@ pub async fn intent(
         if !resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
             return Ok(Intent::nothing("the resource is being deleted, and is not held for Hydra"));
         }
-        let definition = served::<OAuth2Client>(&context.client)
-            .await
-            .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-        let (owner, record) = (owner(resource), Record::of(resource));
-        let secrets = context.secrets(&key.0);
-        return farewell(resource, definition, &record, &owner, &secrets, &context.instance)
-            .await
-            .map(describe_farewell);
+        let found = parting(resource, context, async |definition, record, from| {
+            farewell(resource, definition, record, from).await
+        });
+        return found.await.map(describe_farewell);
     }
     if resource.is_suspended() {
         return Ok(Intent::nothing("the resource is suspended"));
     }
-    let lease = context.conflicts.begin(key)?;
-    let (desired, plan) = Box::pin(decide(resource, key, &lease, context)).await?;
-    Ok(describe(&plan, &desired.secret_name))
+    let (decision, _lease) = Box::pin(decide(resource, key, context)).await?;
+    Ok(describe(&decision.plan, &decision.desired.secret_name))
 }
 
 /// What was found out so far, and told.
@@ -238,7 +247,7 @@ impl Observer {
             self.tell(key, intent, context);
         }
         match class {
-            None | Some(Class::Terminal) => {
+            None | Some(Class::Terminal | Class::Waiting) => {
                 context.backoff.reset(key);
                 let result =
                     if class.is_none() { ReconcileResult::Success } else { ReconcileResult::Error };

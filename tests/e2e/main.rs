@@ -20,6 +20,7 @@ mod deletion;
 mod edits;
 mod fields;
 mod guards;
+mod kstatus;
 mod lifecycle;
 mod modes;
 mod observe;

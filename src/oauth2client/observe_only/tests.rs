@@ -1,17 +1,35 @@
 use super::*;
 use crate::{
     hydra::OAuth2Client as Client,
+    kubernetes::secret_content::{KeyPair, SecretChanges, SecretContent},
     oauth2client::{
         credentials::Credentials,
         error::Reason,
+        plan::RetiredSecret,
         testing::{fresh, version},
     },
 };
 
 fn plan(step: SecretStep, client: ClientStep, id_is_proposed: bool) -> Plan {
     let fresh = fresh();
-    let credentials = Credentials { id: Some(fresh.id), secret: Some(fresh.secret), step };
-    Plan { credentials, client, id_is_proposed }
+    let credentials = Credentials {
+        id: Some(fresh.id),
+        secret: Some(fresh.secret),
+        source: None,
+        keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
+        user_provided: false,
+        step,
+    };
+    Plan { credentials, client, id_is_proposed, retired: None, replaced: None }
+}
+
+fn content() -> SecretContent {
+    SecretContent {
+        secret_type: "Opaque".into(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        data: BTreeMap::new(),
+    }
 }
 
 fn create() -> ClientStep {
@@ -20,15 +38,29 @@ fn create() -> ClientStep {
 
 fn replace(differing: &[&'static str], with_secret: bool) -> ClientStep {
     let secret = with_secret.then(|| fresh().secret);
-    ClientStep::Replace { client: Box::<Client>::default(), secret, differing: differing.to_vec() }
+    ClientStep::Replace {
+        client: Box::<Client>::default(),
+        secret,
+        differing: differing.to_vec(),
+        meddled: false,
+    }
 }
 
 #[test]
 fn each_plan_is_told_in_words_with_its_reason() {
-    use SecretStep::{Complete, Create, Keep};
-    let (keep, complete) = (|| Keep(version("1")), || Complete(version("1")));
-    let kept =
-        |unsupported: &[&'static str]| ClientStep::Keep { unsupported: unsupported.to_vec() };
+    use SecretStep::{Create, Keep};
+    let keep = || Keep(version("1"));
+    let complete = || SecretStep::Change { read: version("1"), changes: SecretChanges::default() };
+    let inherit = || SecretStep::Inherit {
+        read: version("1"),
+        former: "uid-0".into(),
+        changes: SecretChanges::default(),
+    };
+    let new = || Create(content());
+    let kept = |unsupported: &[&'static str]| ClientStep::Keep {
+        unsupported: unsupported.to_vec(),
+        revision: None,
+    };
     let cases = [
         (
             plan(keep(), kept(&[]), false),
@@ -41,7 +73,7 @@ fn each_plan_is_told_in_words_with_its_reason() {
             "this Hydra does not keep skip_consent",
         ),
         (
-            plan(Create, create(), true),
+            plan(new(), create(), true),
             "create Secret; create client",
             "there is no Secret s, and Hydra holds no client of this resource",
         ),
@@ -54,8 +86,23 @@ fn each_plan_is_told_in_words_with_its_reason() {
         (
             plan(complete(), replace(&[], true), false),
             "complete Secret; update client: client secret",
-            "Secret s lacks a part of the credentials, or names another id, and nothing shows \
-             that Hydra has the secret of the Secret",
+            "Secret s is not what it shall be, and nothing shows that Hydra has the secret of the \
+             Secret",
+        ),
+        (
+            plan(inherit(), kept(&[]), false),
+            "complete Secret",
+            "Secret s is that of a former resource of the same name",
+        ),
+        (
+            Plan {
+                retired: Some(RetiredSecret { name: "old".into(), version: version("1") }),
+                replaced: ClientId::parse("old-id").ok(),
+                ..plan(new(), kept(&[]), false)
+            },
+            "create Secret; delete Secret old; delete client old-id",
+            "there is no Secret s, and spec.secretName has changed, and the Secret names another \
+             client",
         ),
     ];
     for (plan, what, why) in cases {
@@ -82,7 +129,7 @@ fn resources_are_counted_once_for_each_thing_to_do() {
     let failure = Failure::terminal(Reason::SecretNotOwned, "it is another's");
     let blocked = Intent::blocked(&failure);
     assert_eq!(blocked.to_string(), "blocked: SecretNotOwned it is another's");
-    let new = describe(&plan(SecretStep::Create, create(), true), "s");
+    let new = describe(&plan(SecretStep::Create(content()), create(), true), "s");
     let duplicates = ["a", "b"].map(|id| ClientId::parse(id).unwrap()).to_vec();
     let intents = [
         Intent::nothing(""),
