@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
-    builder::{OsStringValueParser, TypedValueParser},
+    builder::{FalseyValueParser, OsStringValueParser, TypedValueParser},
 };
 
 /// Makes the OAuth 2.0 clients of Ory Hydra declarative in Kubernetes.
@@ -140,6 +140,11 @@ pub struct ReconcileArgs {
     #[arg(long, env = "CONCURRENCY", value_name = "N", hide_env_values = true)]
     #[arg(default_value_t = 16)]
     pub concurrency: u16,
+
+    /// Write nothing anywhere, and log what would be done with each resource
+    #[arg(long, env = "OBSERVE", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub observe: bool,
 }
 
 /// The admin port of the operator itself.

@@ -28,8 +28,8 @@ use crate::{
     },
     metrics::Metrics,
     oauth2client::{
-        CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules, sent::SentSecrets,
-        statuses::Statuses, sweep,
+        CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules,
+        observe_only::Observer, sent::SentSecrets, statuses::Statuses, sweep,
     },
     settings::{self, HydraSettings, Setting, Settings},
 };
@@ -225,6 +225,7 @@ fn context(settings: &Settings, client: Client, instances: Instances, metrics: M
         backoff: Backoff::default(),
         referrers: Referrers::default(),
         conflicts: Conflicts::default(),
+        observer: settings.observe.then(Observer::default),
         looks: Looks::default(),
         statuses: Statuses::default(),
         sent: SentSecrets::default(),

@@ -52,6 +52,8 @@ pub struct Settings {
     pub secret_keys: KeyPair,
     /// How many resources are reconciled at the same time.
     pub concurrency: u16,
+    /// Whether to write nothing and tell what would be written.
+    pub observe: bool,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -103,6 +105,7 @@ impl TryFrom<RunArgs> for Settings {
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
             secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
             concurrency: concurrency(reconcile.concurrency)?,
+            observe: reconcile.observe,
             log: log.try_into()?,
         })
     }
@@ -330,6 +333,7 @@ mod tests {
                 resync_interval: Duration::from_mins(5),
                 secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
                 concurrency: 16,
+                observe: false,
                 log: LogSettings {
                     format: LogFormat::Text,
                     filter: Targets::new().with_default(LevelFilter::INFO),
@@ -357,6 +361,7 @@ mod tests {
             "--client-id-key=id",
             "--client-secret-key=secret",
             "--concurrency=3",
+            "--observe",
             "--log-format=json",
             "--log-level=warn,hydra_operator=debug",
         ])
@@ -377,6 +382,7 @@ mod tests {
         assert_eq!(settings.admin_listen, ([127, 0, 0, 1], 0).into());
         assert_eq!(settings.resync_interval, Duration::from_secs(90));
         assert_eq!(settings.concurrency, 3);
+        assert!(settings.observe);
         assert_eq!(
             settings.hydra.public_url.map(String::from).as_deref(),
             Some("https://id.example/")

@@ -25,15 +25,28 @@ pub use self::{
     },
     values::{DeletionPolicy, HydraAdmin, TokenEndpointAuthMethod},
 };
-use super::{CHANGE_CLIENT_ID_ANNOTATION, RECONCILE_REQUESTED_ANNOTATION, SUSPEND_ANNOTATION};
+use super::{
+    CHANGE_CLIENT_ID_ANNOTATION, RECONCILE_REQUESTED_ANNOTATION, RELEASE_ANNOTATION,
+    SUSPEND_ANNOTATION,
+};
 
 impl OAuth2Client {
     /// Whether the operator is to leave the client alone: by `spec.suspend`, or by [`SUSPEND_ANNOTATION`] with any value
     /// but `false`.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        let annotation = self.annotations().get(SUSPEND_ANNOTATION);
-        self.spec.suspend == Some(true) || annotation.is_some_and(|value| value != "false")
+        self.spec.suspend == Some(true) || self.says(SUSPEND_ANNOTATION)
+    }
+
+    /// Whether the resource, once it is being deleted, is to go without any request to Hydra, whatever becomes of the
+    /// client there: by [`RELEASE_ANNOTATION`] with any value but `false`.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.says(RELEASE_ANNOTATION)
+    }
+
+    fn says(&self, annotation: &str) -> bool {
+        self.annotations().get(annotation).is_some_and(|value| value != "false")
     }
 
     /// The client id for which the user agrees to give up the client that is held.
@@ -82,6 +95,23 @@ mod tests {
         for (annotations, spec, expected) in cases {
             let client = annotated(&annotations, &spec);
             assert_eq!(client.is_suspended(), expected, "{annotations} {spec}");
+        }
+    }
+
+    #[test]
+    fn released_by_annotation() {
+        for (annotations, expected) in [
+            (json!({}), false),
+            (json!({ RELEASE_ANNOTATION: "true" }), true),
+            (json!({ RELEASE_ANNOTATION: "" }), true),
+            (json!({ RELEASE_ANNOTATION: "false" }), false),
+            (json!({ SUSPEND_ANNOTATION: "true" }), false),
+        ] {
+            assert_eq!(
+                annotated(&annotations, &json!({})).is_released(),
+                expected,
+                "{annotations}"
+            );
         }
     }
 

@@ -26,6 +26,14 @@ pub struct Claimant<T> {
     pub named: BTreeMap<T, bool>,
 }
 
+impl<T> Claimant<T> {
+    /// A resource that claims nothing.
+    #[must_use]
+    pub const fn of_nothing(uid: Option<String>) -> Self {
+        Self { uid, created: Timestamp::MAX, active: false, named: BTreeMap::new() }
+    }
+}
+
 /// What a resource claims in vain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost<R, T> {
@@ -176,10 +184,22 @@ impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Claims<R, T> {
         self.lock().contenders.get(thing).is_some_and(|contenders| contenders.len() > 1)
     }
 
-    /// All resources that there are.
+    /// Whether `resource` exists.
     #[must_use]
-    pub fn resources(&self) -> Vec<R> {
-        self.lock().entries.keys().cloned().collect()
+    pub fn knows(&self, resource: &R) -> bool {
+        self.lock().entries.contains_key(resource)
+    }
+
+    /// How many resources exist.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<R, T>> {

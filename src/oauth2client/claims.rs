@@ -124,9 +124,17 @@ impl Conflicts {
         object: &DeserializeGuard<OAuth2Client>,
         instance: &dyn Fn(&OAuth2Client) -> String,
     ) {
-        if let Ok(resource) = &object.0 {
-            let claimant = claimant(resource, &instance(resource));
-            self.wake(&self.claims.set(&key_of(object), claimant));
+        let key = key_of(object);
+        match &object.0 {
+            Ok(resource) => {
+                let claimant = claimant(resource, &instance(resource));
+                self.wake(&self.claims.set(&key, claimant));
+            }
+            Err(_) if self.claims.knows(&key) => {}
+            Err(invalid) => {
+                let uid = invalid.metadata.uid.clone();
+                self.wake(&self.claims.set(&key, Claimant::of_nothing(uid)));
+            }
         }
     }
 
@@ -199,10 +207,22 @@ impl Conflicts {
         self.unlisted().is_empty()
     }
 
-    /// The resources that decode.
+    /// Whether there is a resource of this name.
     #[must_use]
-    pub fn resources(&self) -> Vec<ResourceKey> {
-        self.claims.resources()
+    pub fn knows(&self, resource: &ResourceKey) -> bool {
+        self.claims.knows(resource)
+    }
+
+    /// How many resources there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn wake(&self, resources: &[ResourceKey]) {

@@ -10,6 +10,7 @@ use super::{
     desired::needs_secret,
     error::{Failure, Reason},
     hydra_admin::{Rules, place},
+    observe_only::Observer,
     record::Record,
     relocation::{Held, held},
     secret_shape,
@@ -43,6 +44,8 @@ pub struct Context {
     pub referrers: Referrers<ResourceKey>,
     /// Which resource has what several of them claim.
     pub conflicts: Conflicts,
+    /// Where nothing is to be written: who tells what would be.
+    pub observer: Option<Observer>,
     /// Which resources need a real look, whatever their records say.
     pub looks: Looks<ResourceKey>,
     /// The status last written, by resource: the watch may not have shown it yet.

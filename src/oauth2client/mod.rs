@@ -17,6 +17,8 @@ pub mod error;
 pub mod hydra_admin;
 pub mod notices;
 pub mod observe;
+pub mod observe_only;
+pub mod pass;
 pub mod plan;
 pub mod random;
 pub mod reasons;
@@ -36,7 +38,7 @@ mod testing;
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use kube::{
-    Resource, ResourceExt,
+    ResourceExt,
     core::DeserializeGuard,
     runtime::{
         controller::Action,
@@ -49,24 +51,18 @@ pub use context::Context;
 pub use report::forget;
 
 use self::{
-    apply::{Targets, apply},
-    desired::{Desired, desired},
-    error::{Failure, Reason},
+    error::Failure,
     hydra_admin::place,
-    observe::{Observed, SecretSource, Sources, observe},
-    plan::plan,
+    pass::{pass, revoke},
     record::Record,
-    relocation::{Held, Relocation, holders, left},
-    secret_shape::SecretShape,
+    relocation::{Held, left},
     status::Outcome,
     survey::key_of,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
     controller::{ResourceKey, looks::Look},
-    hydra::WellKnown,
-    instance::Instance,
-    kubernetes::{Owner, SecretVersion, discovery::served, referrers::SecretRef},
+    kubernetes::referrers::SecretRef,
     metrics::Controller,
 };
 
@@ -108,6 +104,10 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     let now = Instant::now();
     let resource = Arc::new(context.statuses.freshest(&key, resource, now));
     refer(&resource, context);
+    if let Some(observer) = &context.observer {
+        let work = Box::pin(observe_only::intent(&resource, &key, context));
+        return observer.report(&key, limited(context, &resource, work).await, context);
+    }
     if resource.metadata.deletion_timestamp.is_some() {
         return finalize(resource, None, context).await;
     }
@@ -117,6 +117,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     let look = context.looks.take(&key);
     let secret = context.referrers.version(&secret_of(&resource));
     if !look.is_asked()
+        && context.conflicts.check(&key).is_ok()
         && resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
         && Record::of(&resource).is_at_rest(secret.as_ref())
         && is_in_place(&resource, context)
@@ -212,128 +213,4 @@ async fn limited<T>(
 ) -> Result<T, Failure> {
     let limited = tokio::time::timeout(context.pass_limit, work).await;
     limited.unwrap_or_else(|_| Err(error::took_too_long(Record::of(resource).settled)))
-}
-
-/// The whole way from the resource to Hydra and its Secret.
-async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
-    let (key, owner, api_version) =
-        (key_of(resource), owner(resource), OAuth2Client::api_version(&()));
-    let (fresh, secrets) = (random::fresh()?, context.secrets(&key.0));
-    let desired = desired(resource)?;
-    let place = place(&resource.spec, &context.rules)?;
-    let instance = &*context.instance(&place.target)?;
-    let shape = shape(resource, instance, context).await?;
-    let relocation = Box::pin(Relocation::begin(resource, &place, context)).await?;
-    let record = Record::of(resource);
-    let record = if relocation.moves() { record.elsewhere() } else { record };
-    let lookup = context.lookup(&resource.spec, &record);
-    let name = (key.0.clone(), desired.secret_name.clone());
-    let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let lease = context.conflicts.begin(&key)?;
-
-    let secret = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
-    let is_sent = |secret: &_| context.sent.is_last(&key, secret);
-    let sources = Sources { secret, instance, is_sent: &is_sent };
-    let observed = observe(&desired, record, &sources).await;
-    let observed = conceding_secret(observed, &key, &desired, &secret, context).await?;
-    observed.secret.version().map(handled);
-    lease.found(observed.id.as_ref(), instance.name())?;
-    let plan = plan(&desired, &shape, &observed, &fresh)
-        .inspect_err(|failure| concede_client(failure, &observed, instance, context))?;
-    let value = plan.credentials.secret.clone().filter(|_| desired.needs_secret);
-    let written = |version: &SecretVersion| {
-        handled(version);
-        lease.keep();
-    };
-    let (owner, api_version) = (&owner, &*api_version);
-    let targets = Targets { owner, api_version, secrets: &secrets, instance, written: &written };
-    // Until it is done nobody knows what Hydra holds.
-    context.sent.forget(&key);
-    let applied = apply(plan, &desired, &shape, targets).await?;
-    lease.keep();
-    if let Some(value) = value {
-        context.sent.remember(&key, value.expose());
-    }
-    Box::pin(relocation.finish(resource, &applied, instance, context)).await?;
-
-    let hydra_version =
-        if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
-    Ok(Outcome::Applied { applied, hydra_version })
-}
-
-/// A Secret of another resource makes that one its holder.
-async fn conceding_secret(
-    observed: Result<Observed, Failure>,
-    key: &ResourceKey,
-    desired: &Desired,
-    from: &SecretSource<'_>,
-    context: &Context,
-) -> Result<Observed, Failure> {
-    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
-        context.conflicts.concede_secret(&key.0, desired, from).await;
-    }
-    observed
-}
-
-/// A client of another resource makes that one its holder.
-fn concede_client(failure: &Failure, observed: &Observed, instance: &Instance, context: &Context) {
-    if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
-        context.conflicts.concede_client(client, instance.name());
-    }
-}
-
-/// How the Secret shall look.
-async fn shape(
-    resource: &OAuth2Client,
-    instance: &Instance,
-    context: &Context,
-) -> Result<SecretShape, Failure> {
-    let well_known = well_known(resource, instance).await?;
-    secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())
-}
-
-/// What Hydra says about itself, where the resource asks for it.
-async fn well_known(
-    resource: &OAuth2Client,
-    instance: &Instance,
-) -> Result<Option<Arc<WellKnown>>, Failure> {
-    if !secret_shape::needs_well_known(&resource.spec) {
-        return Ok(None);
-    }
-    match instance.well_known().await {
-        Some(Ok(known)) => Ok(Some(known)),
-        Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
-        None => Err(Failure::terminal(
-            Reason::InvalidSpec,
-            "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
-             operator does not know where that is; ask its administrator to set \
-             --hydra-public-url, or write the values themselves",
-        )),
-    }
-}
-
-/// The way back: what deletion asks for.
-async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failure> {
-    let secrets = context.secrets(&resource.namespace().unwrap_or_default());
-    let (owner, record) = (owner(resource), Record::of(resource));
-    let definition = served::<OAuth2Client>(&context.client)
-        .await
-        .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let holders = holders(&resource.spec, resource.status.as_ref(), &context.rules);
-    let holders =
-        holders.and_then(|targets| targets.iter().map(|target| context.instance(target)).collect());
-    let lookup = context.lookup(&resource.spec, &record);
-    let from = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
-    let notices = cleanup::cleanup(resource, definition, &record, &from, holders).await?;
-    context.events.publish(&resource.object_ref(&()), notices).await;
-    Ok(())
-}
-
-fn owner(resource: &OAuth2Client) -> Owner {
-    Owner {
-        group: OAuth2Client::group(&()).into_owned(),
-        kind: OAuth2Client::kind(&()).into_owned(),
-        name: resource.name_any(),
-        uid: resource.uid().unwrap_or_default(),
-    }
 }

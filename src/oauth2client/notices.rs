@@ -160,7 +160,7 @@ mod tests {
 
     fn applied(client_change: Option<ClientChange>) -> Outcome {
         Outcome::Applied {
-            applied: Applied {
+            applied: Box::new(Applied {
                 client_id: ClientId::parse("id-1").unwrap(),
                 revision: None,
                 secret: version("1"),
@@ -171,7 +171,7 @@ mod tests {
                 retired: None,
                 replaced: None,
                 unsupported: Vec::new(),
-            },
+            }),
             hydra_version: String::new(),
         }
     }

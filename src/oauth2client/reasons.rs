@@ -60,8 +60,10 @@ explain! {
         remedy: "remove them, or upgrade Hydra",
     }
     ClientIdTaken {
-        cause: "a client of that id exists in Hydra and has another owner or none",
-        remedy: "choose another `clientId`, or delete that client",
+        cause: "another `OAuth2Client`, which the message names, \
+                [has](oauth2client.md#conflicts-between-resources) the client of that id; or that \
+                client has another owner in Hydra, or none",
+        remedy: "choose another `clientId`, or delete that resource or client",
     }
     AmbiguousClients {
         cause: "no id is known, and several clients in Hydra have the owner of the resource",
@@ -74,8 +76,9 @@ explain! {
                  annotation `hydra.ory.sh/change-client-id-to` to that id",
     }
     SecretNotOwned {
-        cause: "the Secret belongs to another `OAuth2Client`, or was not made by the operator and \
-                lacks the keys or has values that are not text",
+        cause: "the Secret [belongs](oauth2client.md#conflicts-between-resources) to another \
+                `OAuth2Client`, which the message names, or was not made by the operator and lacks \
+                the keys or has values that are not text",
         remedy: "choose another `secretName`, complete the Secret, or delete it",
     }
     InvalidSecret {
@@ -175,6 +178,11 @@ pub const EVENTS: &[EventReason] = &[
     ),
     event("Normal", "ClientDeleted", "the client was deleted from Hydra, with its resource"),
     event("Normal", "ClientOrphaned", "the resource went and left its client in Hydra"),
+    event(
+        "Warning",
+        "ClientReleased",
+        "the resource went without asking Hydra, where its client may still be",
+    ),
 ];
 
 /// The page that lists all reasons, in Markdown.

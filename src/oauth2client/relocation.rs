@@ -166,6 +166,15 @@ impl Relocation {
         Ok(Self::From(Former { instance, id, seen }))
     }
 
+    /// The client that is to be revoked in its former place.
+    #[must_use]
+    pub fn revokes(&self) -> Option<&ClientId> {
+        match self {
+            Self::From(former) => Some(&former.id),
+            Self::Stays | Self::LeavesBehind(_) => None,
+        }
+    }
+
     /// Whether the client changes its place.
     #[must_use]
     pub fn moves(&self) -> bool {

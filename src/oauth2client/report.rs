@@ -140,6 +140,9 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Reported
         Reason::Undecodable,
         format!("the resource does not decode: {}", invalid.error),
     );
+    if let Some(observer) = &context.observer {
+        return observer.report(&key_of(&resource), Err(failure), context);
+    }
     let outcome = Outcome::Failed(failure);
     count(&resource, &outcome, context);
     match show(&resource, &outcome, context).await {

@@ -23,7 +23,7 @@ pub enum Outcome {
     /// Hydra and the Secret hold what is desired, but for members that Hydra does not keep.
     Applied {
         /// What the pass brought about.
-        applied: Applied,
+        applied: Box<Applied>,
         /// The version of that Hydra; set where members were not kept.
         hydra_version: String,
     },
@@ -199,7 +199,7 @@ mod tests {
 
     fn applied(unsupported: &[&'static str]) -> Outcome {
         Outcome::Applied {
-            applied: Applied {
+            applied: Box::new(Applied {
                 client_id: ClientId::parse("id-1").unwrap(),
                 revision: Some("2026-01-01T00:00:00.123456Z".into()),
                 secret: version("7"),
@@ -210,7 +210,7 @@ mod tests {
                 retired: None,
                 replaced: None,
                 unsupported: unsupported.to_vec(),
-            },
+            }),
             hydra_version: "v1.11.10".into(),
         }
     }

@@ -163,6 +163,11 @@ pub(super) fn run_controller(
                 let scope = namespace.as_deref();
                 context.conflicts.follow(event, scope, &mut relisted, &instance);
                 observe(event, &listed, &context);
+                if let Some(observer) = &context.observer
+                    && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)
+                {
+                    observer.prune(&context);
+                }
             },
             limited(secrets_listed.clone()),
         )

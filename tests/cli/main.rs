@@ -8,8 +8,9 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 14] = [
+const SETTINGS: [(&str, &str); 18] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
+    ("--hydra-public-url", "HYDRA_PUBLIC_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
     ("--hydra-client-cert-file", "HYDRA_CLIENT_CERT_FILE"),
     ("--hydra-client-key-file", "HYDRA_CLIENT_KEY_FILE"),
@@ -19,7 +20,10 @@ const SETTINGS: [(&str, &str); 14] = [
     ("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT"),
     ("--namespaces", "WATCH_NAMESPACE"),
     ("--resync-interval", "RESYNC_INTERVAL"),
+    ("--client-id-key", "CLIENT_ID_KEY"),
+    ("--client-secret-key", "CLIENT_SECRET_KEY"),
     ("--concurrency", "CONCURRENCY"),
+    ("--observe", "OBSERVE"),
     ("--admin-listen", "ADMIN_LISTEN"),
     ("--log-format", "LOG_FORMAT"),
     ("--log-level", "LOG_LEVEL"),
@@ -86,7 +90,8 @@ fn help_has_every_flag_with_its_variable() {
     assert!(output.status.success());
     let help = text(&output.stdout);
     for (flag, variable) in SETTINGS {
-        let (_, after) = help.split_once(&format!("\n      {flag} ")).expect(flag);
+        let starts = |end| help.split_once(&format!("\n      {flag}{end}"));
+        let (_, after) = starts(' ').or_else(|| starts('\n')).expect(flag);
         let own = after.split("\n      --").next().unwrap();
         assert!(own.contains(&format!("[env: {variable}]")), "{flag}: {own}");
     }

@@ -25,6 +25,7 @@ mod hydra_admin;
 mod kstatus;
 mod lifecycle;
 mod modes;
+mod observe;
 mod outage;
 mod permissions;
 mod process;
