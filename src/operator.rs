@@ -19,7 +19,7 @@ use crate::{
     instance::Instance,
     kubernetes::{
         discovery::{Served, served},
-        events::Events,
+        events::{Events, Publisher, events},
         referrers::Referrers,
     },
     metrics::Metrics,
@@ -90,7 +90,10 @@ pub async fn run(
         Arc::new(Instance::new(INSTANCE, connections::hydra(&settings.hydra, &metrics)?));
     let client =
         Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
-    let context = Arc::new(context(&settings, client, instance, metrics.clone()));
+    let pod = std::env::var("HOSTNAME").ok();
+    let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
+    let (events, publisher) = events(client.clone(), &reporter, pod);
+    let context = Arc::new(context(&settings, client, instance, events, metrics.clone()));
 
     metrics.controller(CONTROLLER, settings.concurrency);
     metrics.instance(INSTANCE);
@@ -106,7 +109,7 @@ pub async fn run(
             () = shutdown.cancelled() => return,
         }
         tokio::select! {
-            () = work(&context, scopes, settings.concurrency, &shutdown) => {}
+            () = published(publisher, Box::pin(work(&context, scopes, settings.concurrency, &shutdown))) => {}
             () = too_long_a_drain(&shutdown) => {}
         }
     };
@@ -115,6 +118,16 @@ pub async fn run(
         work.map(|()| drained.cancel()),
     );
     Ok(result?)
+}
+
+/// `work`, and after it what it has left to be published.
+async fn published(publisher: Publisher, work: impl Future<Output = ()>) {
+    let ended = CancellationToken::new();
+    let work = async {
+        work.await;
+        ended.cancel();
+    };
+    tokio::join!(publisher.run(ended.cancelled()), work);
 }
 
 /// What a pass leaves undone the next start finds; an end by force would come without a word.
@@ -184,15 +197,11 @@ fn context(
     settings: &Settings,
     client: Client,
     instance: Arc<Instance>,
+    events: Events,
     metrics: Metrics,
 ) -> Context {
-    let pod = std::env::var("HOSTNAME").ok();
     Context {
-        events: Events::new(
-            client.clone(),
-            &format!("{}/{}", api::GROUP, CONTROLLER.as_str()),
-            pod,
-        ),
+        events,
         client,
         instance,
         metrics,

@@ -228,7 +228,7 @@ async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failur
     let notices =
         cleanup::cleanup(resource, definition, &record, &owner, &secrets, &context.instance)
             .await?;
-    context.events.publish(&resource.object_ref(&()), notices).await;
+    context.events.publish(&resource.object_ref(&()), notices);
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod permissions;
 mod process;
 mod proxy;
 mod refusals;
+mod restart;
 mod scale;
 mod secrets;
 mod signing;
