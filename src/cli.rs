@@ -29,6 +29,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Prints the custom resource definitions as YAML.
     Crds,
+    /// Prints the reasons of conditions and events, with cause and remedy, as Markdown.
+    Reasons,
 }
 
 /// All that `hydra-operator run` can be told.
@@ -59,6 +61,10 @@ pub struct HydraArgs {
     // Text, not `Url`: clap would repeat a malformed URL in its error, with the password that it may hold.
     #[arg(long, env = "HYDRA_ADMIN_URL", value_name = "URL", hide_env_values = true)]
     pub hydra_admin_url: String,
+
+    /// Base URL of the public API of Hydra, for Secrets that hold values of its discovery document
+    #[arg(long, env = "HYDRA_PUBLIC_URL", value_name = "URL", hide_env_values = true)]
+    pub hydra_public_url: Option<String>,
 
     /// PEM file of the certificate authorities to trust for Hydra instead of the system's
     #[arg(long, env = "HYDRA_CA_FILE", value_name = "FILE", hide_env_values = true)]
@@ -113,6 +119,16 @@ pub struct ReconcileArgs {
     #[arg(long, env = "RESYNC_INTERVAL", value_name = "DURATION", hide_env_values = true)]
     #[arg(default_value = "5m", value_parser = humantime::parse_duration)]
     pub resync_interval: Duration,
+
+    /// Key of the client id in Secrets, where a resource names no other
+    #[arg(long, env = "CLIENT_ID_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(default_value = "CLIENT_ID")]
+    pub client_id_key: String,
+
+    /// Key of the client secret in Secrets, where a resource names no other
+    #[arg(long, env = "CLIENT_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(default_value = "CLIENT_SECRET")]
+    pub client_secret_key: String,
 
     /// How many resources are reconciled at the same time
     #[arg(long, env = "CONCURRENCY", value_name = "N", hide_env_values = true)]

@@ -3,13 +3,13 @@
 
 mod census;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use census::{Census, Findings};
 
 use tokio::sync::Notify;
 
-use crate::hydra::{Hydra, meaning::ServerDefaults};
+use crate::hydra::{Hydra, HydraError, WellKnown, meaning::ServerDefaults};
 
 /// The version of a Hydra that does not tell it.
 const UNKNOWN_VERSION: &str = "unknown";
@@ -28,6 +28,7 @@ struct Facts {
     version: Option<String>,
     defaults: ServerDefaults,
     refuses_chosen_ids: bool,
+    well_known: Option<Arc<WellKnown>>,
 }
 
 impl Instance {
@@ -109,6 +110,33 @@ impl Instance {
         let mut facts = self.facts();
         facts.defaults.update(seen.clone());
         facts.defaults.clone()
+    }
+
+    /// What Hydra says about itself, asked once. `None`: the address of its public API is not set.
+    pub async fn well_known(&self) -> Option<Result<Arc<WellKnown>, HydraError>> {
+        let known = self.facts().well_known.clone();
+        match known {
+            Some(known) => Some(Ok(known)),
+            None => self.read_well_known().await.map(|read| read.map(|(known, _)| known)),
+        }
+    }
+
+    /// Asks again what Hydra says about itself, if anybody wanted to know. Returns whether it says
+    /// something else than before.
+    pub async fn well_known_changed(&self) -> bool {
+        if self.facts().well_known.is_none() {
+            return false;
+        }
+        matches!(self.read_well_known().await, Some(Ok((_, true))))
+    }
+
+    async fn read_well_known(&self) -> Option<Result<(Arc<WellKnown>, bool), HydraError>> {
+        let read = match self.hydra.well_known().await? {
+            Ok(read) => Arc::new(read),
+            Err(error) => return Some(Err(error)),
+        };
+        let former = self.facts().well_known.replace(read.clone());
+        Some(Ok((read.clone(), former.is_some_and(|former| former != read))))
     }
 
     /// A pass found Hydra away: whoever waits in [`Self::troubled`] should look.

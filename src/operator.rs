@@ -10,7 +10,7 @@ use kube::{Client, runtime::reflector};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::controllers::{Scope, Stores, run_controller};
+use self::controllers::{Scope, Stores, expect_conflicts, run_controller};
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
@@ -23,7 +23,10 @@ use crate::{
         referrers::Referrers,
     },
     metrics::Metrics,
-    oauth2client::{CONTROLLER, Context, Watched, statuses::Statuses, sweep},
+    oauth2client::{
+        CONTROLLER, Context, Watched, claims::Conflicts, sent::SentSecrets, statuses::Statuses,
+        sweep,
+    },
     settings::{self, Setting, Settings},
 };
 
@@ -154,6 +157,7 @@ async fn work(
     for scope in scopes {
         let (reader, writer) = reflector::store::<Watched>();
         let (wake, woken) = mpsc::unbounded();
+        expect_conflicts(context, &scope, &wake);
         controllers.push(run_controller(
             context.clone(),
             scope,
@@ -207,8 +211,11 @@ fn context(
         metrics,
         backoff: Backoff::default(),
         referrers: Referrers::default(),
+        conflicts: Conflicts::default(),
         looks: Looks::default(),
         statuses: Statuses::default(),
+        sent: SentSecrets::default(),
+        secret_keys: settings.secret_keys.clone(),
         limit: Semaphore::new(settings.concurrency.into()),
         // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
         pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,

@@ -18,7 +18,10 @@ mod error;
 mod names;
 
 pub use self::{error::SettingsError, names::*};
-use crate::cli::{HydraArgs, LogArgs, LogFormat, RunArgs};
+use crate::{
+    cli::{HydraArgs, LogArgs, LogFormat, RunArgs},
+    kubernetes::{KeyPair, secret_content},
+};
 
 /// Shorter, and a slow network would look like a Hydra that is away; longer, and one request holds a place among the
 /// concurrent reconciles for too long.
@@ -44,6 +47,8 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Time between two sweeps over a Hydra.
     pub resync_interval: Duration,
+    /// Keys of the credentials in Secrets, where a resource names no others.
+    pub secret_keys: KeyPair,
     /// How many resources are reconciled at the same time.
     pub concurrency: u16,
     /// What is logged, and how.
@@ -55,6 +60,8 @@ pub struct Settings {
 pub struct HydraSettings {
     /// The base URL: http or https, without user, password, query and fragment; a path is kept.
     pub admin_url: Url,
+    /// The base URL of the public API, like the admin URL.
+    pub public_url: Option<Url>,
     /// PEM certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// PEM certificate chain that the operator presents, its own certificate first; given together with the key.
@@ -89,6 +96,7 @@ impl TryFrom<RunArgs> for Settings {
             namespaces: namespaces(&kubernetes.namespaces)?,
             admin_listen: admin.admin_listen,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
+            secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
             concurrency: concurrency(reconcile.concurrency)?,
             log: log.try_into()?,
         })
@@ -101,6 +109,7 @@ impl TryFrom<HydraArgs> for HydraSettings {
     fn try_from(args: HydraArgs) -> Result<Self, SettingsError> {
         let settings = Self {
             admin_url: admin_url(&args.hydra_admin_url)?,
+            public_url: public_url(args.hydra_public_url.as_deref())?,
             ca_file: non_empty(args.hydra_ca_file),
             client_cert_file: non_empty(args.hydra_client_cert_file),
             client_key_file: non_empty(args.hydra_client_key_file),
@@ -137,6 +146,21 @@ fn admin_url(text: &str) -> Result<Url, SettingsError> {
         return Err(SettingsError::AdminUrlQuery);
     }
     Ok(url)
+}
+
+fn public_url(text: Option<&str>) -> Result<Option<Url>, SettingsError> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    text.map(|text| admin_url(text).map_err(|_| SettingsError::PublicUrl)).transpose()
+}
+
+fn secret_keys(id: String, secret: String) -> Result<KeyPair, SettingsError> {
+    if !secret_content::is_key(&id) {
+        return Err(SettingsError::SecretKey(CLIENT_ID_KEY));
+    }
+    if !secret_content::is_key(&secret) || secret == id {
+        return Err(SettingsError::SecretKey(CLIENT_SECRET_KEY));
+    }
+    Ok(KeyPair { id, secret })
 }
 
 /// Refuses a certificate without its key, and TLS files that plain HTTP would silently ignore.
@@ -251,7 +275,7 @@ mod tests {
         let line = ["hydra-operator", "run"].iter().chain(args);
         match Cli::try_parse_from(line).expect("clap accepts the line").command {
             Command::Run(args) => Settings::try_from(*args),
-            Command::Crds => panic!("not a run"),
+            Command::Crds | Command::Reasons => panic!("not a run"),
         }
     }
 
@@ -267,6 +291,7 @@ mod tests {
             Settings {
                 hydra: HydraSettings {
                     admin_url: Url::parse("http://hydra:4445").unwrap(),
+                    public_url: None,
                     ca_file: None,
                     client_cert_file: None,
                     client_key_file: None,
@@ -278,6 +303,7 @@ mod tests {
                 namespaces: vec![],
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
                 resync_interval: Duration::from_mins(5),
+                secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
                 concurrency: 16,
                 log: LogSettings {
                     format: LogFormat::Text,
@@ -301,6 +327,9 @@ mod tests {
             "--namespaces=b,a",
             "--admin-listen=127.0.0.1:0",
             "--resync-interval=1m 30s",
+            "--hydra-public-url=https://id.example",
+            "--client-id-key=id",
+            "--client-secret-key=secret",
             "--concurrency=3",
             "--log-format=json",
             "--log-level=warn,hydra_operator=debug",
@@ -319,6 +348,11 @@ mod tests {
         assert_eq!(settings.admin_listen, ([127, 0, 0, 1], 0).into());
         assert_eq!(settings.resync_interval, Duration::from_secs(90));
         assert_eq!(settings.concurrency, 3);
+        assert_eq!(
+            settings.hydra.public_url.map(String::from).as_deref(),
+            Some("https://id.example/")
+        );
+        assert_eq!(settings.secret_keys, KeyPair::new("id", "secret"));
         assert_eq!(settings.log.format, LogFormat::Json);
         let filter = Targets::new()
             .with_default(LevelFilter::WARN)
@@ -329,6 +363,7 @@ mod tests {
     #[test]
     fn an_empty_value_is_no_value() {
         let empty = [
+            "--hydra-public-url=",
             "--hydra-ca-file=",
             "--hydra-client-cert-file=",
             "--hydra-client-key-file=",
@@ -369,6 +404,13 @@ mod tests {
             (
                 &["--hydra-admin-url=https://h", "--hydra-client-key-file=/k"],
                 &["HYDRA_CLIENT_KEY_FILE", "needs --hydra-client-cert-file"],
+            ),
+            (&[URL, "--hydra-public-url=id.example"], &["--hydra-public-url", "https"]),
+            (&[URL, "--client-id-key=a/b"], &["--client-id-key", "CLIENT_ID_KEY"]),
+            (&[URL, "--client-id-key="], &["--client-id-key"]),
+            (
+                &[URL, "--client-id-key=x", "--client-secret-key=x"],
+                &["--client-secret-key", "twice"],
             ),
             (&[URL, "--hydra-ca-file=/ca"], &["--hydra-ca-file", "https"]),
             (

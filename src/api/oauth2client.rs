@@ -7,6 +7,7 @@
 mod jwks;
 mod lifespans;
 mod schema;
+mod secret;
 mod spec;
 mod status;
 mod values;
@@ -16,11 +17,14 @@ use kube::ResourceExt;
 pub use self::{
     jwks::{JsonWebKey, JsonWebKeySetDocument},
     lifespans::TokenLifespans,
+    secret::{SecretKeyNames, SecretTemplate, SecretValue},
     spec::{OAuth2Client, OAuth2ClientSpec},
-    status::{OAuth2ClientStatus, PushedSecret, ReconciliationError, UnsupportedFields},
+    status::{
+        CredentialKeys, OAuth2ClientStatus, PushedSecret, ReconciliationError, UnsupportedFields,
+    },
     values::{DeletionPolicy, HydraAdmin, TokenEndpointAuthMethod},
 };
-use super::{RECONCILE_REQUESTED_ANNOTATION, SUSPEND_ANNOTATION};
+use super::{CHANGE_CLIENT_ID_ANNOTATION, RECONCILE_REQUESTED_ANNOTATION, SUSPEND_ANNOTATION};
 
 impl OAuth2Client {
     /// Whether the operator is to leave the client alone: by `spec.suspend`, or by [`SUSPEND_ANNOTATION`] with any value
@@ -29,6 +33,12 @@ impl OAuth2Client {
     pub fn is_suspended(&self) -> bool {
         let annotation = self.annotations().get(SUSPEND_ANNOTATION);
         self.spec.suspend == Some(true) || annotation.is_some_and(|value| value != "false")
+    }
+
+    /// The client id for which the user agrees to give up the client that is held.
+    #[must_use]
+    pub fn change_client_id_to(&self) -> Option<&str> {
+        self.annotations().get(CHANGE_CLIENT_ID_ANNOTATION).map(String::as_str)
     }
 
     /// The token of [`RECONCILE_REQUESTED_ANNOTATION`]: a value that differs from `status.lastHandledReconcileAt` asks for

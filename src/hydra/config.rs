@@ -17,6 +17,8 @@ pub struct HydraConfig {
     /// `/admin/clients`, `/clients` or `/admin`, which the settings of hydra-maester have, is not
     /// part of it.
     pub admin_url: Url,
+    /// The address of the public API, whose discovery document is read. It gets none of the headers.
+    pub public_url: Option<Url>,
     /// Certificate authorities in PEM, trusted instead of those of the system.
     pub ca_pem: Option<Vec<u8>>,
     /// Certificate and private key in PEM by which the operator identifies itself.
@@ -72,6 +74,7 @@ impl HydraConfig {
     pub fn new(admin_url: Url) -> Self {
         Self {
             admin_url,
+            public_url: None,
             ca_pem: None,
             client_certificate_pem: None,
             headers_file: None,

@@ -22,6 +22,7 @@ mod metadata;
 mod oauth2_client;
 mod request;
 mod secret;
+mod well_known;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ pub use id::{ClientId, InvalidId};
 pub use oauth2_client::OAuth2Client;
 pub use request::{Operation, Outcome, RequestHook};
 pub use secret::{ClientSecret, InvalidSecret};
+pub use well_known::WellKnown;
 
 /// The admin API of one Hydra. Clones share their connections and what was found out about Hydra.
 #[derive(Clone)]

@@ -35,12 +35,12 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// All changes of the resources of `api` that a reconcile can be about: spec, labels, annotations,
 /// finalizers and deletion, not status. Feeds `writer`'s store on the way.
 ///
-/// `seen` is told of each event before the store is. The first list is complete in the store only
-/// after `held`.
+/// `seen` is told of everything that the watch tells, status included, before the store is. The
+/// first list is complete in the store only after `held`.
 pub fn resources<K>(
     api: Api<K>,
     writer: Writer<K>,
-    seen: impl Fn(&watcher::Event<K>) + Send + 'static,
+    seen: impl FnMut(&watcher::Event<K>) + Send + 'static,
     held: impl Future<Output = ()> + Send + 'static,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where

@@ -1,8 +1,9 @@
 //! What deletion does: revokes the client, or lets go of it. An invalid spec does not matter here.
 
 use super::{
-    desired::{needs_secret, owner_mark},
+    desired::owner_mark,
     error::{self, Failure, Reason},
+    observe::Sources,
     record::Record,
 };
 use crate::{
@@ -21,13 +22,13 @@ pub async fn cleanup(
     resource: &OAuth2Client,
     definition: Served,
     record: &Record,
-    owner: &Owner,
-    secrets: &Secrets,
-    instance: &Instance,
+    from: &Sources<'_>,
 ) -> Result<Vec<Notice>, Failure> {
-    let name = &resource.spec.secret_name;
+    let Sources { owner, lookup, secrets, instance, .. } = *from;
+    // The spec may name another Secret by now than the one that was written.
+    let name = record.secret_name.as_ref().unwrap_or(&resource.spec.secret_name);
     let secret = async || {
-        let secret = secrets.observe(name, owner, needs_secret(&resource.spec)).await;
+        let secret = secrets.observe(name, owner, lookup).await;
         secret.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
     };
     match disposal(resource.spec.deletion_policy.as_ref(), definition) {
@@ -123,7 +124,7 @@ fn stored_id(secret: &SecretState) -> Option<ClientId> {
         SecretState::Ours(stored) | SecretState::Users(stored) => {
             ClientId::parse(stored.id.as_deref()?).ok()
         }
-        SecretState::Absent | SecretState::Foreign(_) => None,
+        SecretState::Absent | SecretState::Foreign(_) | SecretState::Inherited { .. } => None,
     }
 }
 

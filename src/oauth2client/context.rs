@@ -5,19 +5,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::statuses::Statuses;
+use super::{claims::Conflicts, sent::SentSecrets, statuses::Statuses};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
     controller::{Backoff, Looks, ResourceKey},
     instance::Instance,
-    kubernetes::{SecretKeys, Secrets, events::Events, referrers::Referrers},
+    kubernetes::{KeyPair, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
 };
-
-/// Key of the client id in the Secret.
-pub const CLIENT_ID_KEY: &str = "CLIENT_ID";
-/// Key of the client secret in the Secret.
-pub const CLIENT_SECRET_KEY: &str = "CLIENT_SECRET";
 
 /// What the passes over all `OAuth2Client`s share.
 pub struct Context {
@@ -33,10 +28,16 @@ pub struct Context {
     pub backoff: Backoff<ResourceKey>,
     /// Which resource refers to which Secret.
     pub referrers: Referrers<ResourceKey>,
+    /// Which resource has what several of them claim.
+    pub conflicts: Conflicts,
     /// Which resources need a real look, whatever their records say.
     pub looks: Looks<ResourceKey>,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
+    /// The secrets that Hydra was last given, as digests.
+    pub sent: SentSecrets,
+    /// Keys of the credentials in Secrets where a resource names no others.
+    pub secret_keys: KeyPair,
     /// Bounds the passes under way, over all namespaces.
     pub limit: Semaphore,
     /// Longest time that a pass may take.
@@ -55,8 +56,7 @@ impl Context {
     /// The Secrets of `namespace`.
     #[must_use]
     pub fn secrets(&self, namespace: &str) -> Secrets {
-        let keys = SecretKeys { id: CLIENT_ID_KEY.into(), secret: CLIENT_SECRET_KEY.into() };
         let labels = BTreeMap::from([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned())]);
-        Secrets::new(self.client.clone(), namespace, keys, labels)
+        Secrets::new(self.client.clone(), namespace, labels)
     }
 }

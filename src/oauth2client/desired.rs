@@ -25,6 +25,10 @@ pub struct Desired {
     pub secret_name: String,
     /// Whether the client authenticates with a client secret (RFC 6749 2.3.1).
     pub needs_secret: bool,
+    /// Whether the Secret is somebody else's to make.
+    pub require_existing_secret: bool,
+    /// The client id for which the user agrees to give up the client that is held.
+    pub change_client_id_to: Option<String>,
 }
 
 /// The owner mark of a resource on its client in Hydra, in hydra-maester's order: name first.
@@ -64,6 +68,8 @@ pub fn desired(resource: &OAuth2Client) -> Result<Desired, Failure> {
         client_id,
         secret_name: spec.secret_name.clone(),
         needs_secret: needs_secret(spec),
+        require_existing_secret: spec.require_existing_secret == Some(true),
+        change_client_id_to: resource.change_client_id_to().map(ToOwned::to_owned),
     })
 }
 

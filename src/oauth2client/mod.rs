@@ -8,6 +8,7 @@
 //! observed changes it.
 
 pub mod apply;
+pub mod claims;
 pub mod cleanup;
 pub mod context;
 pub mod credentials;
@@ -17,9 +18,12 @@ pub mod notices;
 pub mod observe;
 pub mod plan;
 pub mod random;
+pub mod reasons;
 pub mod record;
 mod report;
 pub mod resync;
+pub mod secret_shape;
+pub mod sent;
 pub mod status;
 pub mod statuses;
 pub mod survey;
@@ -44,9 +48,9 @@ pub use report::forget;
 
 use self::{
     apply::{Targets, apply},
-    desired::desired,
-    error::Failure,
-    observe::observe,
+    desired::{desired, needs_secret},
+    error::{Failure, Reason},
+    observe::{Sources, observe},
     plan::plan,
     record::Record,
     status::Outcome,
@@ -55,6 +59,8 @@ use self::{
 use crate::{
     api::{FINALIZER, OAuth2Client},
     controller::{ResourceKey, looks::Look},
+    hydra::WellKnown,
+    instance::Instance,
     kubernetes::{Owner, SecretVersion, discovery::served, referrers::SecretRef},
     metrics::Controller,
 };
@@ -98,7 +104,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     let resource = Arc::new(context.statuses.freshest(&key, resource, now));
     refer(&resource, context);
     if resource.metadata.deletion_timestamp.is_some() {
-        return finalize(resource, None, context).await;
+        return Box::pin(finalize(resource, None, context)).await;
     }
     if resource.is_suspended() {
         return report::report(&resource, Outcome::Suspended, context).await;
@@ -112,7 +118,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     {
         return report::at_rest(&resource, now, context);
     }
-    finalize(resource, Some(look), context).await
+    Box::pin(finalize(resource, Some(look), context)).await
 }
 
 /// A pass under the finalizer, or the deletion that it holds up.
@@ -125,7 +131,7 @@ async fn finalize(
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
-            let pass = limited(context, &resource, pass(&resource, context)).await;
+            let pass = limited(context, &resource, Box::pin(pass(&resource, context))).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
             let applied = matches!(outcome, Outcome::Applied { .. });
             if let Some(look) = look.take_if(|_| applied) {
@@ -193,29 +199,81 @@ async fn limited<T>(
 
 /// The whole way from the resource to Hydra and its Secret.
 async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
-    let namespace = resource.namespace().unwrap_or_default();
-    let (secrets, instance) = (context.secrets(&namespace), &context.instance);
+    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let (secrets, instance) = (context.secrets(&key.0), &context.instance);
     let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
-    let fresh = random::fresh()?;
+    let (fresh, record) = (random::fresh()?, Record::of(resource));
 
     let desired = desired(resource)?;
-    let name = (namespace, desired.secret_name.clone());
+    let well_known = well_known(resource, instance).await?;
+    let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
+    let keys = &context.secret_keys;
+    let lookup = secret_shape::lookup(&resource.spec, keys, &record, desired.needs_secret);
+    let name = (key.0.clone(), desired.secret_name.clone());
     let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
+    let sources = Sources {
+        owner: &owner,
+        lookup: &lookup,
+        secrets: &secrets,
+        instance,
+        is_sent: &|secret| context.sent.is_last(&key, secret),
+    };
+    let lease = context.conflicts.begin(&key)?;
+    let observed = observe(&desired, record, &sources).await;
+    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
+        context.conflicts.concede_secret(&key.0, &desired, &sources).await;
+    }
+    let observed = observed?;
     observed.secret.version().map(handled);
-    let plan = plan(&desired, &observed, &fresh)?;
+    lease.found(observed.id.as_ref(), instance.name())?;
+    let plan = plan(&desired, &shape, &observed, &fresh).inspect_err(|failure| {
+        if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
+            context.conflicts.concede_client(client, instance.name());
+        }
+    })?;
+    let written = |version: &SecretVersion| {
+        handled(version);
+        lease.keep();
+    };
+    let secret = plan.credentials.secret.clone();
     let targets = Targets {
         owner: &owner,
         api_version: &api_version,
         secrets: &secrets,
         instance,
-        written: &handled,
+        written: &written,
     };
-    let applied = apply(plan, &desired, targets).await?;
+    // Until it is done nobody knows what Hydra holds.
+    context.sent.forget(&key);
+    let applied = apply(plan, &desired, &shape, targets).await?;
+    lease.keep();
+    if let Some(secret) = secret.filter(|_| desired.needs_secret) {
+        context.sent.remember(&key, secret.expose());
+    }
 
     let hydra_version =
         if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
     Ok(Outcome::Applied { applied, hydra_version })
+}
+
+/// What Hydra says about itself, where the resource asks for it.
+async fn well_known(
+    resource: &OAuth2Client,
+    instance: &Instance,
+) -> Result<Option<Arc<WellKnown>>, Failure> {
+    if !secret_shape::needs_well_known(&resource.spec) {
+        return Ok(None);
+    }
+    match instance.well_known().await {
+        Some(Ok(known)) => Ok(Some(known)),
+        Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
+        None => Err(Failure::terminal(
+            Reason::InvalidSpec,
+            "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
+             operator does not know where that is; ask its administrator to set \
+             --hydra-public-url, or write the values themselves",
+        )),
+    }
 }
 
 /// The way back: what deletion asks for.
@@ -225,9 +283,16 @@ async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failur
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let notices =
-        cleanup::cleanup(resource, definition, &record, &owner, &secrets, &context.instance)
-            .await?;
+    let needs_secret = needs_secret(&resource.spec);
+    let lookup = secret_shape::lookup(&resource.spec, &context.secret_keys, &record, needs_secret);
+    let from = Sources {
+        owner: &owner,
+        lookup: &lookup,
+        secrets: &secrets,
+        instance: &context.instance,
+        is_sent: &|_| false,
+    };
+    let notices = cleanup::cleanup(resource, definition, &record, &from).await?;
     context.events.publish(&resource.object_ref(&()), notices);
     Ok(())
 }

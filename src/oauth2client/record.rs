@@ -6,18 +6,27 @@ use crate::{
         ConditionStatus, ConditionType, OAuth2Client, condition, oauth2client::UnsupportedFields,
     },
     hydra::ClientId,
-    kubernetes::{SecretState, SecretVersion},
+    kubernetes::{KeyPair, SecretState, SecretVersion},
 };
 
 const SUSPENDED: &str = Reason::Suspended.as_str();
 
 /// What status remembers of earlier passes, as far as a pass decides by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of their own, each found by itself")]
 pub struct Record {
     /// The id of the client that Hydra holds for the resource.
     pub client_id: Option<ClientId>,
     /// The version of the Secret whose credentials Hydra was last given.
     pub sent: Option<SecretVersion>,
+    /// The name of the Secret that held them.
+    pub secret_name: Option<String>,
+    /// Whether somebody else had made that Secret.
+    pub user_provided: bool,
+    /// Its keys with the credentials.
+    pub keys: Option<KeyPair>,
+    /// The `updated_at` of the client in Hydra after the operator last wrote it.
+    pub revision: Option<String>,
     /// Whether the last pass brought this generation of the spec to Hydra, as far as that Hydra
     /// takes it.
     pub settled: bool,
@@ -52,6 +61,14 @@ impl Record {
                 uid: secret.uid.clone(),
                 resource_version: secret.resource_version.clone(),
             }),
+            secret_name: status.secret.as_ref().map(|secret| secret.name.clone()),
+            user_provided: status.secret.as_ref().is_some_and(|secret| secret.user_provided),
+            keys: status
+                .secret
+                .as_ref()
+                .and_then(|secret| secret.keys.as_ref())
+                .map(|keys| KeyPair::new(&keys.client_id, &keys.client_secret)),
+            revision: status.revision.clone(),
             settled: current && reached,
             requested: requested.is_some() && requested != status.last_handled_reconcile_at,
             suspended: condition::get(&status.conditions, ConditionType::Stalled)

@@ -69,8 +69,8 @@ fn settled_reason(record: &Record) -> Reason {
 pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context) -> Reported {
     let key = key_of(resource);
     let mut failures = match &outcome {
-        // What a person has to heal is no failure to try, and leaves no backoff behind.
-        Outcome::Failed(Failure { class: Class::Terminal, .. })
+        // What others have to heal is no failure to try, and leaves no backoff behind.
+        Outcome::Failed(Failure { class: Class::Terminal | Class::Waiting, .. })
         | Outcome::Applied { .. }
         | Outcome::Suspended => 0,
         Outcome::Failed(_) => context.backoff.failed(key.clone()),
@@ -154,6 +154,7 @@ pub fn forget(key: &ResourceKey, context: &Context) {
     context.backoff.reset(key);
     context.referrers.forget(key);
     context.statuses.forget(key);
+    context.sent.forget(key);
     context.looks.forget(key);
 }
 
@@ -173,7 +174,9 @@ fn patiently(outcome: Outcome, failures: u32) -> Outcome {
 fn next(outcome: &Outcome, failures: u32, resync: Duration, chance: f64) -> Reported {
     let Outcome::Failed(failure) = outcome else { return unchanged() };
     match failure.class {
-        Class::Terminal => (Action::requeue(jittered(resync, chance)), ReconcileResult::Error),
+        Class::Terminal | Class::Waiting => {
+            (Action::requeue(jittered(resync, chance)), ReconcileResult::Error)
+        }
         Class::Conflict => (Action::requeue(CONFLICT_DELAY), ReconcileResult::RequeueAfter),
         Class::Transient | Class::Unobserved => {
             let backoff = backoff::delay(failures.max(1), chance);

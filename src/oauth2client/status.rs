@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{
         Condition, ConditionStatus, ConditionType, OAuth2Client, OAuth2ClientStatus, condition,
-        oauth2client::{PushedSecret, ReconciliationError, UnsupportedFields},
+        oauth2client::{CredentialKeys, PushedSecret, ReconciliationError, UnsupportedFields},
     },
     controller::Class,
     kubernetes::events::truncated,
@@ -123,7 +123,13 @@ fn record(
         name: resource.spec.secret_name.clone(),
         uid: applied.secret.uid.clone(),
         resource_version: applied.secret.resource_version.clone(),
+        user_provided: applied.user_provided,
+        keys: Some(CredentialKeys {
+            client_id: applied.keys.id.clone(),
+            client_secret: applied.keys.secret.clone(),
+        }),
     });
+    status.revision = applied.revision.clone();
     let managed = optional_members(&resource.spec);
     status.managed = managed.into_iter().map(ToOwned::to_owned).collect();
     if applied.unsupported.is_empty() {
@@ -176,6 +182,7 @@ mod tests {
     use super::*;
     use crate::{
         hydra::ClientId,
+        kubernetes::KeyPair,
         oauth2client::record::Record,
         oauth2client::testing::{resource, version, with_status},
     };
@@ -192,9 +199,14 @@ mod tests {
         Outcome::Applied {
             applied: Applied {
                 client_id: ClientId::parse("id-1").unwrap(),
+                revision: Some("2026-01-01T00:00:00.123456Z".into()),
                 secret: version("7"),
+                keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
+                user_provided: false,
                 secret_change: None,
                 client_change: None,
+                retired: None,
+                replaced: None,
                 unsupported: unsupported.to_vec(),
             },
             hydra_version: "v1.11.10".into(),

@@ -53,6 +53,7 @@ pub(super) fn hydra(settings: &HydraSettings, metrics: &Metrics) -> Result<Hydra
     let identity = certificate.into_iter().chain(key).collect::<Result<Vec<_>, _>>()?.concat();
     let metrics = metrics.clone();
     let config = HydraConfig {
+        public_url: settings.public_url.clone(),
         ca_pem: read(settings::HYDRA_CA_FILE, &settings.ca_file).transpose()?,
         client_certificate_pem: (!identity.is_empty()).then(|| identity.into()),
         headers_file: settings.headers_file.clone(),

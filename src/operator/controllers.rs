@@ -1,6 +1,6 @@
 //! One controller per watched scope: the whole cluster, or each of some namespaces.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
@@ -94,6 +94,19 @@ impl sweep::Resources for Stores {
     }
 }
 
+/// Announces the resources of `scope` to those that decide between resources.
+pub(super) fn expect_conflicts(
+    context: &Context,
+    scope: &Scope,
+    wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
+) {
+    let wake = wake.clone();
+    context.conflicts.expect(scope.namespace.clone(), move |key| {
+        // Fails only when the controller has ended.
+        let _ = wake.unbounded_send(reference(key));
+    });
+}
+
 fn reference((namespace, name): &ResourceKey) -> ObjectRef<Watched> {
     ObjectRef::new(name).within(namespace)
 }
@@ -113,10 +126,16 @@ pub(super) fn run_controller(
     let (listed, secrets_listed) = (CancellationToken::new(), CancellationToken::new());
     let resources = {
         let (context, listed) = (context.clone(), listed.clone());
+        let (namespace, mut relisted) = (scope.namespace.clone(), HashSet::new());
         streams::resources(
             scope.api::<Watched>(&context.client),
             writer,
-            move |event| observe(event, &listed, &context),
+            move |event| {
+                let instance = context.instance.name();
+                let scope = namespace.as_deref();
+                context.conflicts.follow(event, scope, &mut relisted, instance);
+                observe(event, &listed, &context);
+            },
             limited(secrets_listed.clone()),
         )
     };

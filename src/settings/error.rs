@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL, HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, LOG_LEVEL,
-    NAMESPACES, Setting,
+    CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL, HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE,
+    HYDRA_PUBLIC_URL, LOG_LEVEL, NAMESPACES, Setting,
 };
 
 /// A setting that cannot be used. The message names it and says what to write; it never repeats a value that may hold
@@ -27,6 +27,16 @@ pub enum SettingsError {
     /// The admin URL has a query or a fragment, which no request would carry.
     #[error("{HYDRA_ADMIN_URL} has a query or a fragment: write the base URL alone")]
     AdminUrlQuery,
+    /// The public URL cannot be used.
+    #[error(
+        "{HYDRA_PUBLIC_URL} must be an http or https URL without user, query and fragment, such as https://id.example.com"
+    )]
+    PublicUrl,
+    /// A key that a Secret cannot have, or the same one twice.
+    #[error(
+        "{0} is no name that a key of a Secret can have, or is used twice: write letters, digits, -, _ and ."
+    )]
+    SecretKey(Setting),
     /// One of certificate and key is missing.
     #[error("{given} needs {missing} too: give both files or none")]
     HalfIdentity {

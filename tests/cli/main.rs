@@ -3,6 +3,7 @@
 
 use std::{
     net::TcpListener,
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -173,4 +174,16 @@ fn crds_prints_the_definitions() {
     assert!(yaml.contains("kind: CustomResourceDefinition"), "{yaml}");
     assert!(yaml.contains("name: oauth2clients.hydra.ory.sh"), "{yaml}");
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn reasons_prints_the_page_of_the_manual() {
+    const FILE: &str = "docs/reasons.md";
+    let output = run(&["reasons"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    assert!(
+        std::fs::read_to_string(committed).is_ok_and(|page| page == text(&output.stdout)),
+        "{FILE} is not what the code says: run `make docs` and commit the result"
+    );
 }
