@@ -31,6 +31,7 @@ mod permissions;
 mod process;
 mod proxy;
 mod refusals;
+mod restart;
 mod rivals;
 mod scale;
 mod secrets;
