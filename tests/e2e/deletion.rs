@@ -134,10 +134,11 @@ async fn row_28_a_deleted_namespace_revokes_its_clients(generation: Generation) 
     let namespace = cp.namespace("deleted").await;
     let operator = Operator::start(&cp, OperatorOptions::new(hydra.admin_url())).await;
     let world = World::with_operator(cp, hydra, operator, namespace).await;
-    let mut clients = Vec::new();
+    let (mut clients, mut secrets) = (Vec::new(), Vec::new());
     for name in NAMES {
         world.create(name, &json!({})).await;
         clients.push(client_id(&world.ready(name).await));
+        secrets.push(world.credentials(&format!("{name}-credentials")).await.secret().to_owned());
     }
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
@@ -151,4 +152,6 @@ async fn row_28_a_deleted_namespace_revokes_its_clients(generation: Generation) 
     for id in clients {
         assert_eq!(world.in_hydra(&id).await, None);
     }
+    let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+    world.assert_no_secret_leaked(&secrets).await;
 }

@@ -175,6 +175,7 @@ async fn row_15_a_client_that_others_delete_is_made_again(generation: Generation
     world.ready("shop").await;
     assert_eq!(world.events("shop").await["Warning DriftCorrected"], 1);
     assert!((corrections(&world).await - 1.0).abs() < 0.5);
+    world.assert_no_secret_leaked(&[credentials.secret()]).await;
 }
 
 /// Members that others set and that the spec leaves open are no drift, and survive a change.

@@ -67,6 +67,7 @@ async fn row_06_an_outage_of_hydra_is_waited_out(generation: Generation) {
         assert_eq!(world.in_hydra(&credentials.id).await.unwrap()["scope"], scope);
         assert!(world.gets_token(&credentials).await);
         assert_woken(&world.operator.log(), name);
+        world.assert_no_secret_leaked(&[credentials.secret()]).await;
     }
 }
 
@@ -152,6 +153,7 @@ async fn row_30_deletion_waits_for_hydra_unless_the_client_is_let_go(generation:
         world.secrets.get_opt("released-credentials").await.unwrap().is_none()
     })
     .await;
+    world.assert_no_secret_leaked(&[revoked.secret(), let_go.secret()]).await;
 }
 
 async fn creations_survive_kill_9(generation: Generation) {

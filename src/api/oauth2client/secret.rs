@@ -12,6 +12,7 @@ use super::schema::{
 };
 
 /// Names of the keys of the Secret that hold the credentials.
+#[expect(clippy::struct_field_names, reason = "the fields are those of the API")]
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

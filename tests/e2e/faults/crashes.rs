@@ -60,9 +60,15 @@ async fn row_03_a_lost_answer_to_a_creation_makes_no_second_client(generation: G
     for (name, fault) in
         [("reset", Fault::LoseRequest), ("reply", Fault::LoseReply), ("body", Fault::CutBody)]
     {
+        let then = world.wire.now();
         world.wire.inject(creation(fault).times(1));
         world.create(name, &json!({})).await;
         let whole = world.assert_whole(name).await;
+        // Lost on the way to Hydra it is sent again, lost on the way back it is not.
+        let sent = world.hydra_requests(then, &Method::POST);
+        let sent: Vec<_> = sent.into_iter().map(|seen| seen.status).collect();
+        let expected = if name == "reset" { vec![None, Some(201)] } else { vec![Some(201)] };
+        assert_eq!(sent, expected, "{name}");
         world.assert_no_secret_leaked(&[whole.secret()]).await;
         world.wire.heal();
     }
@@ -76,6 +82,7 @@ async fn row_03_an_answer_to_a_creation_that_comes_too_late_makes_no_second_clie
     world.wire.inject(creation(Fault::HoldAnswer(Gate::closed())).times(1));
     world.create("app", &json!({})).await;
     let whole = world.assert_whole("app").await;
+    assert_eq!(world.hydra_requests(0, &Method::POST).len(), 1);
     world.assert_no_secret_leaked(&[whole.secret()]).await;
 }
 

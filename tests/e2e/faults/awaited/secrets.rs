@@ -110,7 +110,7 @@ async fn row_16_a_secret_that_others_set_in_hydra_is_put_back(generation: Genera
     let mut client = world.in_hydra(&held.id).await.unwrap();
     let before = client["updated_at"].clone();
     client["client_secret"] = json!(OTHERS);
-    // Hydra keeps whole seconds: a change within the second of the last one leaves no trace.
+    // Hydra may keep whole seconds: a change within the second of the last one leaves no trace.
     eventually("the change leaves a trace", async || {
         assert_eq!(world.hydra.put_client(&held.id, &client).await.status, 200);
         world.in_hydra(&held.id).await.unwrap()["updated_at"] != before
