@@ -14,14 +14,21 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "made for the tests of the contract, which use more of it")]
+#[path = "../contract/scripted_server.rs"]
+mod scripted_server;
+
 mod conflicts;
+mod corpus;
 mod crowd;
 mod deletion;
+mod drop_in;
 mod edits;
 mod fields;
 mod guards;
 mod kstatus;
 mod lifecycle;
+mod maester;
 mod modes;
 mod outage;
 mod permissions;
@@ -32,6 +39,7 @@ mod scale;
 mod secrets;
 mod signing;
 mod steady_state;
+mod takeover;
 mod world;
 
 /// Makes of each function a test per generation of Hydra: `v1::name` and `v2::name`.
