@@ -26,6 +26,7 @@ mod drop_in;
 mod edits;
 mod fields;
 mod guards;
+mod hostile;
 mod kstatus;
 mod lifecycle;
 mod maester;
