@@ -1,5 +1,7 @@
 //! How the Secret with the credentials shall look: fields that hydra-maester does not have.
 
+#![allow(clippy::struct_field_names, reason = "the fields are those of the API")]
+
 use std::collections::BTreeMap;
 
 use kube::KubeSchema;
@@ -12,7 +14,6 @@ use super::schema::{
 };
 
 /// Names of the keys of the Secret that hold the credentials.
-#[expect(clippy::struct_field_names, reason = "the fields are those of the API")]
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
