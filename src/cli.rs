@@ -126,6 +126,11 @@ pub struct ReconcileArgs {
     #[arg(default_value = "5m", value_parser = humantime::parse_duration)]
     pub resync_interval: Duration,
 
+    /// Delete other clients that carry the owner mark of a resource, as hydra-maester may have left
+    #[arg(long, env = "REMOVE_DUPLICATE_CLIENTS", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub remove_duplicate_clients: bool,
+
     /// Key of the client id in Secrets, where a resource names no other
     #[arg(long, env = "CLIENT_ID_KEY", value_name = "KEY", hide_env_values = true)]
     #[arg(default_value = "CLIENT_ID")]

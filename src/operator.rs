@@ -247,6 +247,7 @@ fn context(
         statuses: Statuses::default(),
         sent: SentSecrets::default(),
         secret_keys: settings.secret_keys.clone(),
+        removes_duplicates: settings.removes_duplicates,
         limit: Semaphore::new(settings.concurrency.into()),
         // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
         pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,

@@ -50,6 +50,8 @@ pub struct Settings {
     pub resync_interval: Duration,
     /// Keys of the credentials in Secrets, where a resource names no others.
     pub secret_keys: KeyPair,
+    /// Whether clients that carry the owner mark of a resource beside its own are deleted.
+    pub removes_duplicates: bool,
     /// How many resources are reconciled at the same time.
     pub concurrency: u16,
     /// Whether to write nothing and tell what would be written.
@@ -103,6 +105,7 @@ impl TryFrom<RunArgs> for Settings {
             namespaces: namespaces(&kubernetes.namespaces)?,
             admin_listen: admin.admin_listen,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
+            removes_duplicates: reconcile.remove_duplicate_clients,
             secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
             concurrency: concurrency(reconcile.concurrency)?,
             observe: reconcile.observe,
@@ -332,6 +335,7 @@ mod tests {
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
                 resync_interval: Duration::from_mins(5),
                 secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
+                removes_duplicates: false,
                 concurrency: 16,
                 observe: false,
                 log: LogSettings {
@@ -358,6 +362,7 @@ mod tests {
             "--admin-listen=127.0.0.1:0",
             "--resync-interval=1m 30s",
             "--hydra-public-url=https://id.example",
+            "--remove-duplicate-clients",
             "--client-id-key=id",
             "--client-secret-key=secret",
             "--concurrency=3",
@@ -382,6 +387,7 @@ mod tests {
         assert_eq!(settings.admin_listen, ([127, 0, 0, 1], 0).into());
         assert_eq!(settings.resync_interval, Duration::from_secs(90));
         assert_eq!(settings.concurrency, 3);
+        assert!(settings.removes_duplicates);
         assert!(settings.observe);
         assert_eq!(
             settings.hydra.public_url.map(String::from).as_deref(),

@@ -31,6 +31,12 @@ impl Findings {
             ids.sort();
         }
     }
+
+    /// Ids of the clients beside the one that the resource of this owner mark holds, in order.
+    #[must_use]
+    pub fn duplicates_of(&self, mark: &str) -> &[String] {
+        self.duplicates.get(mark).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What is known of the clients by owner mark. A listing takes time, and clients come and go: it is
@@ -60,16 +66,12 @@ impl Census {
         inner.listing
     }
 
-    /// The listing of this number is complete. Returns the owner marks whose duplicates are not as
-    /// they were.
-    pub fn complete(&self, listing: u64, findings: Findings) -> Vec<String> {
+    /// The listing of this number is complete.
+    pub fn complete(&self, listing: u64, findings: Findings) {
         let mut inner = self.lock();
         inner.marks = Some(findings.marks);
         inner.moved.retain(|_, before| *before >= listing);
-        let former = std::mem::replace(&mut inner.duplicates, findings.duplicates);
-        let now = &inner.duplicates;
-        let marks: HashSet<&String> = now.keys().chain(former.keys()).collect();
-        marks.into_iter().filter(|&mark| now.get(mark) != former.get(mark)).cloned().collect()
+        inner.duplicates = findings.duplicates;
     }
 
     /// A client with this owner mark may be created, or may be left behind by its resource.
@@ -87,10 +89,13 @@ impl Census {
             && inner.marks.as_ref().is_some_and(|marks| !marks.contains(&hash))
     }
 
-    /// Ids of clients that carry this owner mark beside the one that the resource holds.
+    /// Ids of clients that carry this owner mark beside the one that the resource holds, in order.
+    /// `None`: there was no complete listing so far.
     #[must_use]
-    pub fn duplicates_of(&self, mark: &str) -> Vec<String> {
-        self.lock().duplicates.get(mark).cloned().unwrap_or_default()
+    pub fn duplicates_of(&self, mark: &str) -> Option<Vec<String>> {
+        let inner = self.lock();
+        inner.marks.as_ref()?;
+        Some(inner.duplicates.get(mark).cloned().unwrap_or_default())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -122,7 +127,7 @@ mod tests {
         assert!(!census.rules_out("shop/team-a"));
         let first = census.begin();
         assert!(!census.rules_out("shop/team-a"), "it is under way");
-        let _ = census.complete(first, marks(&["bank/team-b"]));
+        census.complete(first, marks(&["bank/team-b"]));
         assert!(census.rules_out("shop/team-a"));
         assert!(!census.rules_out("bank/team-b"));
 
@@ -131,17 +136,17 @@ mod tests {
         let second = census.begin();
         // Too late for a page that was read before.
         census.moves("late/team-a");
-        let _ = census.complete(second, marks(&[]));
+        census.complete(second, marks(&[]));
         assert!(census.rules_out("shop/team-a"));
         assert!(census.rules_out("bank/team-b"));
         assert!(!census.rules_out("late/team-a"));
         let third = census.begin();
-        let _ = census.complete(third, marks(&[]));
+        census.complete(third, marks(&[]));
         assert!(census.rules_out("late/team-a"));
     }
 
     #[test]
-    fn changed_duplicates_are_told_once() {
+    fn duplicates_are_those_of_the_last_listing() {
         let census = Census::default();
         let found = |ids: &[&str]| {
             let mut findings = Findings::default();
@@ -150,11 +155,11 @@ mod tests {
             }
             findings
         };
-        assert_eq!(census.complete(census.begin(), found(&["b"])), ["shop/team-a"]);
-        assert_eq!(census.duplicates_of("shop/team-a"), ["b"]);
-        assert!(census.complete(census.begin(), found(&["b"])).is_empty());
-        assert_eq!(census.complete(census.begin(), found(&["c", "b", "c"])), ["shop/team-a"]);
-        assert_eq!(census.complete(census.begin(), Findings::default()), ["shop/team-a"]);
-        assert!(census.duplicates_of("shop/team-a").is_empty());
+        let duplicates = || census.duplicates_of("shop/team-a").map(|ids| ids.join(" "));
+        assert_eq!(duplicates(), None);
+        census.complete(census.begin(), found(&["c", "b", "c"]));
+        assert_eq!(duplicates().as_deref(), Some("b c"));
+        census.complete(census.begin(), Findings::default());
+        assert_eq!(duplicates().as_deref(), Some(""));
     }
 }

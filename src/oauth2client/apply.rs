@@ -5,7 +5,7 @@ use super::{
     credentials::{Credentials, SecretStep},
     desired::Desired,
     error::{self, Failure, Reason},
-    plan::{ClientStep, Plan, RetiredSecret},
+    plan::{ClientStep, Duplicates, Plan, RetiredSecret},
     secret_shape::SecretShape,
 };
 use crate::{
@@ -32,6 +32,10 @@ pub struct Applied {
     pub secret_change: Option<SecretChange>,
     /// What was written to Hydra.
     pub client_change: Option<ClientChange>,
+    /// Ids of other clients with the owner mark of the resource.
+    pub duplicates: Vec<String>,
+    /// Those of them that were deleted.
+    pub removed: Vec<ClientId>,
     /// The Secret of the former name that was deleted.
     pub retired: Option<String>,
     /// The client that was given up and deleted.
@@ -89,7 +93,7 @@ pub async fn apply(
     shape: &SecretShape,
     to: Targets<'_>,
 ) -> Result<Applied, Failure> {
-    let Plan { credentials, client, id_is_proposed, retired, replaced } = plan;
+    let Plan { credentials, client, id_is_proposed, retired, replaced, duplicates } = plan;
     let name = &desired.secret_name;
     let (mut secret, mut secret_change) = store(&credentials.step, name, &to).await?;
     let Written { id: client_id, change: client_change, unsupported, revision } =
@@ -109,7 +113,13 @@ pub async fn apply(
         Some(id) => give_up(id, desired, to.instance).await?,
         None => None,
     };
+    let (duplicates, removed) = match duplicates {
+        Duplicates::Report(ids) => (ids, Vec::new()),
+        Duplicates::Remove(ids) => (Vec::new(), remove(ids, desired, to.instance).await?),
+    };
     Ok(Applied {
+        duplicates,
+        removed,
         client_id,
         revision,
         secret,
@@ -169,7 +179,7 @@ async fn retire(retired: RetiredSecret, to: &Targets<'_>) -> Result<String, Fail
     Ok(name)
 }
 
-/// Deletes the client that the resource held before, if it is still that of the resource.
+/// Deletes a client that is the resource's no more, if it still has its owner mark.
 async fn give_up(
     id: ClientId,
     desired: &Desired,
@@ -180,14 +190,28 @@ async fn give_up(
         Ok(_) => return Ok(None),
         Err(error) if error.kind() == ErrorKind::Absent => return Ok(None),
         Err(error) => {
-            return Err(error::hydra(&format!("read client {id}, which is given up"), &error));
+            return Err(error::hydra(&format!("read client {id}, which is to be deleted"), &error));
         }
     }
-    let deleted =
-        instance.hydra().delete_client(&id).await.map_err(|error| {
-            error::hydra(&format!("delete client {id}, which is given up"), &error)
-        })?;
+    let deleted = instance
+        .hydra()
+        .delete_client(&id)
+        .await
+        .map_err(|error| error::hydra(&format!("delete client {id}"), &error))?;
     Ok((deleted == Deletion::Deleted).then_some(id))
+}
+
+/// Deletes the clients that still have the owner mark of the resource.
+async fn remove(
+    ids: Vec<ClientId>,
+    desired: &Desired,
+    instance: &Instance,
+) -> Result<Vec<ClientId>, Failure> {
+    let mut removed = Vec::new();
+    for id in ids {
+        removed.extend(give_up(id, desired, instance).await?);
+    }
+    Ok(removed)
 }
 
 /// How Hydra came to hold the client.

@@ -45,11 +45,19 @@ pub async fn cleanup(
     definition: Served,
     record: &Record,
     from: &SecretSource<'_>,
-    holders: Result<Vec<Arc<Instance>>, Failure>,
+    holders: Holders,
+    removes_duplicates: bool,
 ) -> Result<Vec<Notice>, Failure> {
     let SecretSource { owner, secrets, .. } = *from;
-    match farewell(resource, definition, record, from, holders).await? {
-        Farewell::Revoke(clients) => revoke(&clients).await.map_err(with_ways_out),
+    match farewell(resource, definition, record, from, holders, removes_duplicates).await? {
+        Farewell::Revoke(clients) => {
+            let mut notices = revoke(&clients).await.map_err(with_ways_out)?;
+            if !removes_duplicates && !record.duplicates.is_empty() {
+                let left = super::status::duplicates(&record.duplicates);
+                notices.push(Notice::warning("DuplicateClients", super::notices::DELETE, left));
+            }
+            Ok(notices)
+        }
         Farewell::Orphan(None) => {
             Ok(vec![note("ClientOrphaned", "Left the client in Hydra".to_owned())])
         }
@@ -78,7 +86,8 @@ pub async fn farewell(
     definition: Served,
     record: &Record,
     from: &SecretSource<'_>,
-    holders: Result<Vec<Arc<Instance>>, Failure>,
+    holders: Holders,
+    removes_duplicates: bool,
 ) -> Result<Farewell, Failure> {
     let SecretSource { owner, lookup, secrets } = *from;
     let name = secret_name(resource, record);
@@ -109,7 +118,8 @@ pub async fn farewell(
     let found = async {
         let mut found = Vec::new();
         for instance in holders? {
-            let ids = clients(resource, record, stored.clone(), &instance).await;
+            let ids =
+                clients(resource, record, stored.clone(), removes_duplicates, &instance).await;
             let ids = ids.inspect_err(|failure| report_trouble(failure, &instance))?;
             found.extend(ids.into_iter().map(|id| Held { instance: instance.clone(), id }));
         }
@@ -178,16 +188,21 @@ fn released(resource: &OAuth2Client, record: &Record) -> Notice {
     Notice::warning("ClientReleased", super::notices::DELETE, text)
 }
 
+/// The Hydras that may have the client of a resource that is being deleted.
+pub type Holders = Result<Vec<Arc<Instance>>, Failure>;
+
 /// The clients that are the resource's to delete.
 async fn clients(
     resource: &OAuth2Client,
     record: &Record,
     stored: Option<ClientId>,
+    removes_duplicates: bool,
     instance: &Instance,
 ) -> Result<Vec<ClientId>, Failure> {
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let mark = owner_mark(namespace, resource.metadata.name.as_deref().unwrap_or_default());
     match record.client_id.clone().or(stored) {
+        _ if removes_duplicates => owned_ids(&mark, instance).await,
         Some(id) if is_owned(&id, &mark, instance).await? => Ok(vec![id]),
         // The client that was held is gone, or somebody else took it over.
         Some(_) if record.client_id.is_some() => Ok(Vec::new()),

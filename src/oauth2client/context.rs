@@ -54,6 +54,8 @@ pub struct Context {
     pub sent: SentSecrets,
     /// Keys of the credentials in Secrets where a resource names no others.
     pub secret_keys: KeyPair,
+    /// Whether clients that carry the owner mark of a resource beside its own are deleted.
+    pub removes_duplicates: bool,
     /// Bounds the passes under way, over all namespaces.
     pub limit: Semaphore,
     /// Longest time that a pass may take.

@@ -5,7 +5,7 @@ use super::{
     apply::{Applied, ClientChange, SecretChange},
     error::{Failure, Reason},
     record::Record,
-    status::Outcome,
+    status::{self, Outcome, shown_duplicates},
 };
 use crate::{
     api::{ConditionType, OAuth2Client, OAuth2ClientStatus, condition},
@@ -96,7 +96,17 @@ fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
         let note = format!("Gave up client {former} for {id}, and deleted it from Hydra");
         Notice::normal("ClientReplaced", RECONCILE, note)
     });
-    secret.into_iter().chain(client).chain(retired).chain(replaced).collect()
+    let removed = applied.removed.iter().map(|other| {
+        let note = format!("Deleted client {other} from Hydra: it was a duplicate of {id}");
+        Notice::normal("DuplicateClientDeleted", RECONCILE, note)
+    });
+    let known = resource.status.as_ref().map_or(&[][..], |status| &status.duplicates);
+    let news = !applied.duplicates.is_empty() && shown_duplicates(&applied.duplicates) != known;
+    let duplicates = news.then(|| {
+        Notice::warning("DuplicateClients", RECONCILE, status::duplicates(&applied.duplicates))
+    });
+    let changes = secret.into_iter().chain(client).chain(retired).chain(replaced);
+    changes.chain(removed).chain(duplicates).collect()
 }
 
 fn written(differing: &[&str], secret: bool) -> String {
@@ -162,6 +172,8 @@ mod tests {
         Outcome::Applied {
             applied: Box::new(Applied {
                 client_id: ClientId::parse("id-1").unwrap(),
+                duplicates: Vec::new(),
+                removed: Vec::new(),
                 revision: None,
                 secret: version("1"),
                 keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),

@@ -26,6 +26,10 @@ pub struct Observed {
     pub id: Option<ClientId>,
     /// The client that the resource gives up for it.
     pub replaced: Option<ClientId>,
+    /// Ids of other clients in Hydra with the owner mark of the resource, as the last listing showed.
+    pub duplicates: Vec<String>,
+    /// Whether the administrator allows that those are deleted.
+    pub removes_duplicates: bool,
     /// The client of that id in Hydra.
     pub client: Option<hydra::OAuth2Client>,
     /// Whether the client's secret in the Secret is known to be the one that Hydra was last given.
@@ -60,6 +64,8 @@ pub struct Sources<'a> {
     pub secret: SecretSource<'a>,
     /// The Hydra.
     pub instance: &'a Instance,
+    /// Whether the administrator allows that duplicates are deleted.
+    pub removes_duplicates: bool,
     /// Whether a value is the one that Hydra was last given, as far as this process remembers.
     pub is_sent: &'a (dyn Fn(&SecretString) -> bool + Sync),
 }
@@ -92,6 +98,8 @@ pub async fn observe(
         value_is_sent: stored.is_some_and(from.is_sent),
         secret,
         former,
+        duplicates: duplicates(desired, id.as_ref(), &record, instance),
+        removes_duplicates: from.removes_duplicates,
         id,
         replaced: known.replaced,
         client,
@@ -101,6 +109,19 @@ pub async fn observe(
         id_is_proposed,
         defaults: instance.defaults(),
     })
+}
+
+/// Before the first listing, those that are recorded.
+fn duplicates(
+    desired: &Desired,
+    id: Option<&ClientId>,
+    record: &Record,
+    instance: &Instance,
+) -> Vec<String> {
+    let mark = desired.client.owner.as_deref().unwrap_or_default();
+    let listed = instance.census().duplicates_of(mark).unwrap_or_else(|| record.duplicates.clone());
+    let held = id.map(ClientId::as_str);
+    listed.into_iter().filter(|listed| Some(listed.as_str()) != held).collect()
 }
 
 async fn read_secret(name: &str, from: &Sources<'_>) -> Result<SecretState, Failure> {

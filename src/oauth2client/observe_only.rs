@@ -14,7 +14,7 @@ use super::{
     credentials::SecretStep,
     error::Failure,
     pass::{decide, parting},
-    plan::{ClientStep, Plan},
+    plan::{ClientStep, Duplicates, Plan},
     random::chance,
     report::Reported,
 };
@@ -178,6 +178,14 @@ pub fn describe(plan: &Plan, secret: &str) -> Intent {
         steps.push(Step::DeleteClient(id.clone()));
         why.push("the Secret names another client".to_owned());
     }
+    match &plan.duplicates {
+        Duplicates::Report(ids) if ids.is_empty() => {}
+        Duplicates::Report(ids) => why.push(super::status::duplicates(ids)),
+        Duplicates::Remove(ids) => {
+            steps.extend(ids.iter().cloned().map(Step::DeleteClient));
+            why.extend((!ids.is_empty()).then(|| "duplicates are to be removed".to_owned()));
+        }
+    }
     if why.is_empty() {
         why.push("Hydra holds the client, and the Secret its credentials".to_owned());
     }
@@ -216,7 +224,8 @@ pub async fn intent(
             return Ok(Intent::nothing("the resource is being deleted, and is not held for Hydra"));
         }
         let found = parting(resource, context, async |definition, record, from, holders| {
-            farewell(resource, definition, record, from, holders).await
+            let removes = context.removes_duplicates;
+            farewell(resource, definition, record, from, holders, removes).await
         });
         return found.await.map(describe_farewell);
     }

@@ -8,7 +8,7 @@ use super::{
     Context,
     apply::{Targets, apply},
     claims::Lease,
-    cleanup,
+    cleanup::{self, Holders},
     desired::{Desired, desired},
     error::{self, Failure, Reason},
     hydra_admin::place,
@@ -101,7 +101,8 @@ pub async fn decide<'a>(
 
     let secret = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
     let is_sent = |secret: &_| context.sent.is_last(key, secret);
-    let from = Sources { secret, instance: &instance, is_sent: &is_sent };
+    let removes_duplicates = context.removes_duplicates;
+    let from = Sources { secret, instance: &instance, removes_duplicates, is_sent: &is_sent };
     let observed = observe(&desired, record, &from).await;
     let observed = concede_secret(observed, key, &desired, &secret, context).await?;
     if let Some(version) = observed.secret.version() {
@@ -157,14 +158,12 @@ async fn well_known(
 /// The way back: what deletion asks for.
 pub async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failure> {
     let notices = parting(resource, context, async |definition, record, from, holders| {
-        cleanup::cleanup(resource, definition, record, from, holders).await
+        let removes = context.removes_duplicates;
+        cleanup::cleanup(resource, definition, record, from, holders, removes).await
     });
     context.events.publish(&resource.object_ref(&()), notices.await?);
     Ok(())
 }
-
-/// The Hydras that may have the client of a resource that is being deleted.
-pub type Holders = Result<Vec<Arc<Instance>>, Failure>;
 
 /// Hands `part` what has to be known of a resource that is being deleted.
 pub async fn parting<T>(

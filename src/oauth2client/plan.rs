@@ -5,6 +5,7 @@ use super::{
     desired::Desired,
     error::{Failure, Reason},
     observe::Observed,
+    record::has_moved,
     secret_shape::SecretShape,
 };
 use crate::{
@@ -25,6 +26,29 @@ pub struct Plan {
     pub retired: Option<RetiredSecret>,
     /// The client that the resource gives up, which goes once Hydra holds the new one.
     pub replaced: Option<ClientId>,
+    /// Other clients in Hydra with the owner mark of the resource.
+    pub duplicates: Duplicates,
+}
+
+/// Other clients in Hydra with the owner mark of a resource, which hydra-maester or another writer
+/// has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// They stay and are reported.
+    Report(Vec<String>),
+    /// The administrator allows that they are deleted.
+    Remove(Vec<ClientId>),
+}
+
+impl Duplicates {
+    fn of(observed: &Observed) -> Self {
+        if observed.removes_duplicates {
+            let ids = observed.duplicates.iter().filter_map(|id| ClientId::parse(id).ok());
+            Self::Remove(ids.collect())
+        } else {
+            Self::Report(observed.duplicates.clone())
+        }
+    }
 }
 
 /// A Secret of ours that is to be deleted.
@@ -74,6 +98,7 @@ impl Plan {
             && matches!(self.client, ClientStep::Keep { .. })
             && self.retired.is_none()
             && self.replaced.is_none()
+            && !matches!(&self.duplicates, Duplicates::Remove(ids) if !ids.is_empty())
     }
 }
 
@@ -108,6 +133,7 @@ pub fn plan(
         id_is_proposed: observed.id_is_proposed,
         retired: retired(observed),
         replaced: observed.replaced.clone(),
+        duplicates: Duplicates::of(observed),
     })
 }
 
@@ -157,10 +183,7 @@ fn replace(
 /// Whether somebody else has written the client since the operator did. Hydra stamps every write,
 /// and shows no secret: the secret may be another one too.
 fn meddled(observed: &Observed, client: &hydra::OAuth2Client) -> bool {
-    match (&observed.record.revision, &client.updated_at) {
-        (Some(recorded), Some(now)) => recorded != now,
-        (None, _) | (_, None) => false,
-    }
+    has_moved(observed.record.revision.as_deref(), client.updated_at.as_deref())
 }
 
 /// Whether Hydra has the secret that the Secret holds, or shall hold.
@@ -233,6 +256,8 @@ mod tests {
             secret,
             former: SecretState::Absent,
             replaced: None,
+            duplicates: Vec::new(),
+            removes_duplicates: false,
             client,
             value_is_sent: false,
             record: Record::default(),
@@ -541,6 +566,8 @@ mod tests {
             former: SecretState::Absent,
             id: Some(id.clone()),
             replaced: None,
+            duplicates: Vec::new(),
+            removes_duplicates: false,
             record: Record {
                 client_id: Some(id),
                 sent: Some(version),

@@ -176,6 +176,16 @@ pub const EVENTS: &[EventReason] = &[
         "ClientLeftBehind",
         "a move left the client in its former Hydra; the note says why",
     ),
+    event(
+        "Warning",
+        "DuplicateClients",
+        "other clients in Hydra carry the owner mark of the resource; they are left as they are",
+    ),
+    event(
+        "Normal",
+        "DuplicateClientDeleted",
+        "such a client was deleted, as `--remove-duplicate-clients` says",
+    ),
     event("Normal", "ClientDeleted", "the client was deleted from Hydra, with its resource"),
     event("Normal", "ClientOrphaned", "the resource went and left its client in Hydra"),
     event(

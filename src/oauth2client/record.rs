@@ -1,5 +1,7 @@
 //! What status remembers of earlier passes: read, never trusted where the servers can be asked.
 
+use jiff::Timestamp;
+
 use super::error::Reason;
 use crate::{
     api::{
@@ -27,6 +29,8 @@ pub struct Record {
     pub keys: Option<KeyPair>,
     /// The `updated_at` of the client in Hydra after the operator last wrote it.
     pub revision: Option<String>,
+    /// Ids of other clients with the owner mark of the resource.
+    pub duplicates: Vec<String>,
     /// Whether the last pass brought this generation of the spec to Hydra, as far as that Hydra
     /// takes it.
     pub settled: bool,
@@ -69,6 +73,7 @@ impl Record {
                 .and_then(|secret| secret.keys.as_ref())
                 .map(|keys| KeyPair::new(&keys.client_id, &keys.client_secret)),
             revision: status.revision.clone(),
+            duplicates: status.duplicates.clone(),
             settled: current && reached,
             requested: requested.is_some() && requested != status.last_handled_reconcile_at,
             suspended: condition::get(&status.conditions, ConditionType::Stalled)
@@ -102,6 +107,16 @@ impl Record {
     fn covers(&self, secret: Option<&SecretVersion>) -> bool {
         self.settled && !self.requested && secret.is_some() && secret == self.sent.as_ref()
     }
+}
+
+/// Whether somebody has written to a client since it had the `recorded` revision. Its secret cannot
+/// be read: that a write has changed it shows in nothing else. Without a record nothing is said.
+#[must_use]
+pub fn has_moved(recorded: Option<&str>, now: Option<&str>) -> bool {
+    let (Some(recorded), Some(now)) = (recorded, now) else { return false };
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    // The same moment can be written in more than one way.
+    recorded != now && (time(recorded).is_none() || time(recorded) != time(now))
 }
 
 #[cfg(test)]

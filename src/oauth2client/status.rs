@@ -131,13 +131,15 @@ fn record(
         }),
     });
     status.revision.clone_from(&applied.revision);
+    status.duplicates = shown_duplicates(&applied.duplicates);
     let managed = optional_members(&resource.spec);
     status.managed = managed.into_iter().map(ToOwned::to_owned).collect();
     if applied.unsupported.is_empty() {
         status.unsupported = None;
         let message = "Hydra holds the client as declared, and the Secret holds its credentials";
-        let note = note(&resource.spec).map(|note| format!("; {note}")).unwrap_or_default();
-        return shown(true, false, false, Reason::Synced, &format!("{message}{note}"));
+        let all = std::iter::once(message.to_owned()).chain(notes(resource, applied));
+        let message = all.collect::<Vec<_>>().join("; ");
+        return shown(true, false, false, Reason::Synced, &truncated(message, LONGEST_MESSAGE));
     }
     status.unsupported = Some(UnsupportedFields {
         fields: applied.unsupported.iter().map(ToString::to_string).collect(),
@@ -153,6 +155,37 @@ fn record(
         description: Some(message.clone()),
     });
     shown(false, false, true, Reason::UnsupportedByHydra, &message)
+}
+
+/// What a person should know of a resource that is as declared.
+fn notes(resource: &OAuth2Client, applied: &Applied) -> impl Iterator<Item = String> {
+    let template = applied.user_provided && resource.spec.secret_template.is_some();
+    let template = template.then(|| {
+        "spec.secretTemplate has no effect on a Secret that somebody else has made".to_owned()
+    });
+    let duplicates = (!applied.duplicates.is_empty()).then(|| duplicates(&applied.duplicates));
+    note(&resource.spec).into_iter().chain(template).chain(duplicates)
+}
+
+/// Says which other clients carry the owner mark of a resource.
+#[must_use]
+pub fn duplicates(ids: &[String]) -> String {
+    let shown = shown_duplicates(ids).join(", ");
+    let more = if ids.len() > SHOWN_DUPLICATES { ", …" } else { "" };
+    format!(
+        "{} more clients in Hydra carry the owner mark of this resource ({shown}{more}): they are \
+         left as they are, because the operator runs without --remove-duplicate-clients",
+        ids.len()
+    )
+}
+
+/// Most ids of duplicates in status.
+const SHOWN_DUPLICATES: usize = 10;
+
+/// The ids of duplicates that status names.
+#[must_use]
+pub fn shown_duplicates(ids: &[String]) -> Vec<String> {
+    ids.iter().take(SHOWN_DUPLICATES).cloned().collect()
 }
 
 /// Suspending a resource leaves `Ready` as it stands, about the generation that it is about; an
@@ -201,6 +234,8 @@ mod tests {
         Outcome::Applied {
             applied: Box::new(Applied {
                 client_id: ClientId::parse("id-1").unwrap(),
+                duplicates: Vec::new(),
+                removed: Vec::new(),
                 revision: Some("2026-01-01T00:00:00.123456Z".into()),
                 secret: version("7"),
                 keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),

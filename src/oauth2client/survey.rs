@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use jiff::Timestamp;
-
-use super::{desired::desired, error::Reason, record::Record};
+use super::{
+    desired::{desired, owner_mark},
+    error::Reason,
+    record::{Record, has_moved},
+    status::shown_duplicates,
+};
 use crate::{
     api::{ConditionType, OAuth2Client, condition},
     controller::ResourceKey,
@@ -85,7 +88,9 @@ impl Survey {
                 && due(now);
             let upgraded =
                 is.unsupported.is_some_and(|unsupported| unsupported.hydra_version != version);
-            missing || upgraded
+            let mark = owner_mark(&key.0, &key.1);
+            let duplicates = shown_duplicates(self.findings.duplicates_of(&mark));
+            missing || upgraded || duplicates != is.duplicates
         } else {
             let suspended = now.is_suspended() && now.metadata.deletion_timestamp.is_none();
             hydra_is_back && !suspended && waits_for_hydra(now)
@@ -121,7 +126,9 @@ fn differs(
     defaults: &ServerDefaults,
 ) -> bool {
     let revision = resource.status.as_ref().and_then(|status| status.revision.as_deref());
-    if has_moved(revision, client.updated_at.as_deref()) {
+    let listed = client.updated_at.as_deref();
+    // A pass that could not read it back has recorded none.
+    if has_moved(revision, listed) || (revision.is_none() && listed.is_some()) {
         return true;
     }
     let unsupported = record.unsupported.as_ref().map(|unsupported| &unsupported.fields[..]);
@@ -131,15 +138,6 @@ fn differs(
             .iter()
             .any(|member| !unsupported.iter().any(|known| known == member))
     })
-}
-
-/// Whether somebody has written to a client since it had the `recorded` revision. Its secret cannot
-/// be read: that a write has changed it shows in nothing else. Without a record nothing is said.
-fn has_moved(recorded: Option<&str>, listed: Option<&str>) -> bool {
-    let (Some(recorded), Some(listed)) = (recorded, listed) else { return false };
-    let time = |text: &str| text.parse::<Timestamp>().ok();
-    // The same moment can be written in more than one way.
-    recorded != listed && (time(recorded).is_none() || time(recorded) != time(listed))
 }
 
 /// Whoever is waiting out a backoff because Hydra did not answer, or let nobody in, can go on when
@@ -175,6 +173,7 @@ mod tests {
             &json!({
                 "observedGeneration": 2,
                 "clientId": "id-1",
+                "revision": "2026-01-01T00:00:00Z",
                 "conditions": [{ "type": "Ready", "status": ready, "reason": reason }],
             }),
         )
@@ -240,6 +239,7 @@ mod tests {
             ("being deleted", deleted(ready()), Vec::new(), false),
             ("stalled", resource("False", "SecretNotOwned", &json!({})), Vec::new(), false),
             ("same revision", revision("2026-01-01T00:00:00.000Z"), same(), false),
+            ("no revision", with(ready(), |status| status.revision = None), same(), true),
             ("written by somebody", revision("2025-12-31T23:59:59Z"), same(), true),
             ("known not to be kept", unsupported("v2"), other(json!({ "scope": "" })), false),
             ("Hydra was upgraded", unsupported("v1"), same(), true),
@@ -284,11 +284,24 @@ mod tests {
         }
         survey.conclude(&ready, &ready, "v2", false, &|_| true);
         let (looks, findings) = survey.end();
-        assert!(looks.is_empty());
+        assert_eq!(looks.len(), 1, "they are news");
         let census = Census::default();
-        let _ = census.complete(census.begin(), findings);
-        assert_eq!(census.duplicates_of("shop/team-a"), ["id-2", "id-3"]);
+        census.complete(census.begin(), findings);
+        let duplicates = census.duplicates_of("shop/team-a").unwrap();
+        assert_eq!(duplicates, ["id-2", "id-3"]);
         assert!(!census.rules_out("shop/team-a"));
         assert!(census.rules_out("bank/team-b"));
+
+        let known = with(ready, |status| status.duplicates.clone_from(&duplicates));
+        let conclude = |clients: &[&str]| {
+            let mut survey = Survey::new(ServerDefaults::default());
+            for id in clients {
+                survey.meet(&client(&json!({ "client_id": id })), Some(&known), &|_| true);
+            }
+            survey.conclude(&known, &known, "v2", false, &|_| true);
+            survey.end().0.len()
+        };
+        assert_eq!(conclude(&["id-1", "id-2", "id-3"]), 0, "they are known");
+        assert_eq!(conclude(&["id-1", "id-2"]), 1, "one of them is gone");
     }
 }

@@ -14,6 +14,7 @@ use super::{
     desired::marked,
     random::chance,
     resync,
+    secret_shape::needs_well_known,
     survey::{Survey, key_of},
 };
 use crate::{
@@ -148,7 +149,11 @@ async fn sweep(
         }
     }
     let (mut looks, findings) = survey.end();
-    let changed = instance.census().complete(number, findings);
-    looks.extend(changed.iter().filter_map(|mark| marked(mark)));
+    instance.census().complete(number, findings);
+    if instance.well_known_changed().await {
+        let all = resources.all();
+        let asks = all.iter().filter_map(|object| object.0.as_ref().ok());
+        looks.extend(asks.filter(|asks| needs_well_known(&asks.spec)).map(key_of));
+    }
     Ok(looks.into_iter().collect())
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 18] = [
+const SETTINGS: [(&str, &str); 19] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
     ("--hydra-public-url", "HYDRA_PUBLIC_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
@@ -20,6 +20,7 @@ const SETTINGS: [(&str, &str); 18] = [
     ("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT"),
     ("--namespaces", "WATCH_NAMESPACE"),
     ("--resync-interval", "RESYNC_INTERVAL"),
+    ("--remove-duplicate-clients", "REMOVE_DUPLICATE_CLIENTS"),
     ("--client-id-key", "CLIENT_ID_KEY"),
     ("--client-secret-key", "CLIENT_SECRET_KEY"),
     ("--concurrency", "CONCURRENCY"),

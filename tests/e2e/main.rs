@@ -42,6 +42,7 @@ mod refusals;
 mod restart;
 mod rivals;
 mod scale;
+mod secret_shape;
 mod secrets;
 mod signing;
 mod steady_state;

@@ -20,7 +20,14 @@ fn plan(step: SecretStep, client: ClientStep, id_is_proposed: bool) -> Plan {
         user_provided: false,
         step,
     };
-    Plan { credentials, client, id_is_proposed, retired: None, replaced: None }
+    Plan {
+        credentials,
+        client,
+        id_is_proposed,
+        retired: None,
+        replaced: None,
+        duplicates: Duplicates::Report(Vec::new()),
+    }
 }
 
 fn content() -> SecretContent {
