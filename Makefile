@@ -5,6 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CRDS := crds/hydra.ory.sh.yaml
+REASONS := docs/reasons.md
 
 .PHONY: help
 help: ## List these commands
@@ -19,6 +20,15 @@ demo: ## Show an OAuth2Client become a working client, on real servers (KEEP=1 k
 .PHONY: test
 test: ## Run all tests, on real servers, which are built once
 	@tests/run
+
+# The variables that make it shorter are in tests/bench/options.rs: BENCH_CLIENTS=100 BENCH_RESTART=100 make bench
+BENCH_OUTPUT ?= docs/benchmarks.md
+
+.PHONY: bench
+bench: ## Measure the operator against the limit of the servers, write docs/benchmarks.md (BENCH_OUTPUT)
+	@tests/servers/build etcd kubernetes hydra2 >/dev/null
+	@cargo build --release --locked --bins --example bench
+	@target/release/examples/bench --date="$$(date -u +%F)" --output='$(BENCH_OUTPUT)'
 
 # What needs a tool that not everybody has is left out visibly.
 .PHONY: lint
@@ -47,6 +57,15 @@ crds: ## Write the custom resource definitions from the Rust types to crds/
 check-crds: # Fails when crds/ is not what the Rust types say.
 	@cargo run --locked --quiet -- crds | diff -u $(CRDS) - || \
 	  { echo '$(CRDS) is out of date: run `make crds` and commit the result' >&2; exit 1; }
+
+.PHONY: docs
+docs: ## Write the generated page of docs/, that of the reasons
+	@page=$$(cargo run --locked --quiet -- reasons); printf '%s\n' "$$page" > $(REASONS)
+
+.PHONY: check-docs
+check-docs: # Fails when a generated page of docs/ is not what the code says.
+	@cargo run --locked --quiet -- reasons | diff -u $(REASONS) - || \
+	  { echo '$(REASONS) is out of date: run `make docs` and commit the result' >&2; exit 1; }
 
 .PHONY: clean
 clean: ## Remove all that was built, also the servers for tests

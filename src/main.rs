@@ -12,6 +12,7 @@ use hydra_operator::{
     api,
     cli::{Cli, Command},
     metrics::Metrics,
+    oauth2client::reasons,
     operator,
     settings::Settings,
     shutdown, telemetry,
@@ -23,6 +24,7 @@ const WRONG_SETTING: u8 = 2;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Crds => print_crds(),
+        Command::Reasons => print_reasons(),
         Command::Run(args) => match Settings::try_from(*args) {
             Err(error) => return failure(&error, ExitCode::from(WRONG_SETTING)),
             Ok(settings) => run(settings),
@@ -36,6 +38,10 @@ fn main() -> ExitCode {
 
 fn print_crds() -> Result<(), Box<dyn Error>> {
     Ok(io::stdout().write_all(api::crd_yaml()?.as_bytes())?)
+}
+
+fn print_reasons() -> Result<(), Box<dyn Error>> {
+    Ok(io::stdout().write_all(reasons::page().as_bytes())?)
 }
 
 #[tokio::main]

@@ -77,6 +77,7 @@ impl Answer {
 pub(super) struct Connection {
     http: Client,
     base: Url,
+    public: Option<Url>,
     headers: Option<HeadersFile>,
     forwarded_proto: Option<HeaderValue>,
     on_request: Option<RequestHook>,
@@ -86,7 +87,10 @@ impl Connection {
     pub(super) fn new(config: HydraConfig) -> Result<Self, ConfigError> {
         let base = config.base()?;
         let forwarded_proto = config.forwarded_proto_value()?;
-        let http = http_client(&config, base.scheme() == "https")?;
+        let public = config.public_url.clone();
+        let tls =
+            [Some(&base), public.as_ref()].iter().flatten().any(|url| url.scheme() == "https");
+        let http = http_client(&config, tls)?;
         let headers = config.headers_file.map(|path| {
             HeadersFile::open(path.clone())
                 .map_err(|problem| ConfigError::Headers { path, problem })
@@ -94,6 +98,7 @@ impl Connection {
         Ok(Self {
             http,
             base,
+            public,
             headers: headers.transpose()?,
             forwarded_proto,
             on_request: config.on_request,
@@ -120,11 +125,47 @@ impl Connection {
         }))
     }
 
+    /// Reads a document of the public API, without any header that is meant for the admin API.
+    /// `None`: its address is not set.
+    pub(super) async fn public(
+        &self,
+        operation: Operation,
+        path: &str,
+    ) -> Option<Result<Answer, HydraError>> {
+        let mut url = self.public.clone()?;
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        let request =
+            self.http.get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        let answer = self.exchange(operation, Request::get(operation, path).limit(), request).await;
+        Some(answer.and_then(|answer| {
+            if answer.status.is_success() {
+                return Ok(answer);
+            }
+            Err(HydraError::refused(&Refusal {
+                operation,
+                generation: None,
+                status: answer.status,
+                headers: &answer.headers,
+                body: &answer.body,
+                secrets: Vec::new(),
+            }))
+        }))
+    }
+
     /// Sends a request and reads the answer, whatever its status is.
     async fn send(&self, request: Request<'_>, headers: HeaderMap) -> Result<Answer, HydraError> {
         let (operation, limit) = (request.operation, request.limit());
+        self.exchange(operation, limit, self.prepare(request, headers)).await
+    }
+
+    async fn exchange(
+        &self,
+        operation: Operation,
+        limit: usize,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answer, HydraError> {
         let started = Instant::now();
-        let result = match self.prepare(request, headers).send().await {
+        let result = match request.send().await {
             Ok(response) => read(response, limit).await,
             Err(error) => Err(Unread::from(error)),
         };

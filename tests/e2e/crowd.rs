@@ -11,7 +11,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    support::{counters::sum, eventually},
+    kstatus::assert_verdict,
+    support::{counters::sum, eventually, kstatus::Verdict},
     world::{World, shown},
 };
 
@@ -25,14 +26,17 @@ impl World {
         stream::iter(resources)
             .map(async |resource| self.resources.create(&PostParams::default(), &resource).await)
             .buffer_unordered(PARALLEL)
-            .try_for_each(async |_| Ok(()))
+            .try_for_each(async |created| {
+                assert_verdict(&created, Verdict::InProgress);
+                Ok(())
+            })
             .await
             .unwrap();
     }
 
     /// Waits until all resources of the namespace are Ready and there are `count` of them.
     pub async fn all_ready(&self, count: usize) -> Vec<OAuth2Client> {
-        eventually(&format!("{count} resources are Ready"), async || {
+        let resources = eventually(&format!("{count} resources are Ready"), async || {
             let resources = self.list().await;
             let is_ready = |resource: &&OAuth2Client| shown(resource)[..] == CONVERGED;
             let waiting: Vec<_> = resources.iter().filter(|r| !is_ready(r)).collect();
@@ -42,7 +46,11 @@ impl World {
             let example = waiting.first().map(|r| (r.name_any(), shown(r), r.status.clone()));
             Err(format!("{} of {}, for example {example:?}", waiting.len(), resources.len()))
         })
-        .await
+        .await;
+        for resource in &resources {
+            assert_verdict(resource, Verdict::Current);
+        }
+        resources
     }
 
     /// All resources of the namespace.

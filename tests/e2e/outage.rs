@@ -1,6 +1,7 @@
 //! Hydra away, the operator killed.
 
 use axum::http::Method;
+use hydra_operator::api::RELEASE_ANNOTATION;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     api::{Patch, PatchParams},
@@ -106,24 +107,36 @@ async fn row_30_deletion_waits_for_hydra_unless_the_client_is_let_go(generation:
     let mut world = World::with_args("outage-deletion", hydra, &["--resync-interval=1s"]).await;
     world.create("revoked", &json!({})).await;
     world.create("let-go", &json!({})).await;
-    world.all_ready(2).await;
+    world.create("released", &json!({})).await;
+    world.all_ready(3).await;
+    let released = world.credentials("released-credentials").await;
     let revoked = world.credentials("revoked-credentials").await;
     let let_go = world.credentials("let-go-credentials").await;
 
     world.hydra.own().stop().await;
-    for name in ["revoked", "let-go"] {
+    for name in ["revoked", "let-go", "released"] {
         world.delete(name).await;
         let resource = world.shows(name, WAITING[0]).await;
         assert_eq!(shown(&resource), WAITING);
         assert!(resource.metadata.finalizers.is_some());
         let conditions = resource.status.unwrap().conditions;
         let message = conditions[0].message.as_deref().unwrap();
-        assert!(message.contains("set spec.deletionPolicy to orphan"), "{message}");
+        for way_out in ["set spec.deletionPolicy to orphan", "hydra.ory.sh/release=true"] {
+            assert!(message.contains(way_out), "{message}");
+        }
     }
 
     let policy = Patch::Merge(json!({ "spec": { "deletionPolicy": "orphan" } }));
     world.resources.patch("let-go", &PatchParams::default(), &policy).await.unwrap();
     world.gone("let-go").await;
+    assert_eq!(world.events("let-go").await["Normal ClientOrphaned"], 1);
+    world.annotate("released", RELEASE_ANNOTATION, "false").await;
+    assert_eq!(shown(&world.pass("released").await), WAITING);
+    world.annotate("released", RELEASE_ANNOTATION, "true").await;
+    world.gone("released").await;
+    assert_eq!(world.events("released").await["Warning ClientReleased"], 1);
+    let told = format!("client {} may still exist there", released.id);
+    assert!(world.operator.log().contains(&told), "the event names the client");
     assert_eq!(shown(&world.resources.get("revoked").await.unwrap()), WAITING);
 
     world.hydra.own().start_again().await;
@@ -132,7 +145,13 @@ async fn row_30_deletion_waits_for_hydra_unless_the_client_is_let_go(generation:
     // With its credentials: the Secret has outlived the resource.
     assert_eq!(world.credentials("let-go-credentials").await.id, let_go.id);
     assert!(world.gets_token(&let_go).await);
-    world.assert_no_secret_leaked(&[revoked.secret(), let_go.secret()]).await;
+    assert!(world.gets_token(&released).await, "as the event has said");
+    eventually("the Secret of the released resource is collected", async || {
+        world.secrets.get_opt("released-credentials").await.unwrap().is_none()
+    })
+    .await;
+    let values = [revoked.secret(), let_go.secret(), released.secret()];
+    world.assert_no_secret_leaked(&values).await;
 }
 
 async fn creations_survive_kill_9(generation: Generation) {

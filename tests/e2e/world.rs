@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, ops::Deref};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hydra_operator::api::{ConditionType, OAuth2Client, RECONCILE_REQUESTED_ANNOTATION, condition};
+use hydra_operator::{
+    api::{ConditionType, OAuth2Client, RECONCILE_REQUESTED_ANNOTATION, condition},
+    oauth2client::{error::Reason, reasons::EVENTS},
+};
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, Client, ResourceExt,
@@ -11,8 +14,12 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    ControlPlane, Generation, Hydra, Operator, OperatorOptions, control_plane::unique, eventually,
+use crate::{
+    kstatus::{assert_agrees, assert_verdict},
+    support::{
+        ControlPlane, Generation, Hydra, Operator, OperatorOptions, control_plane::unique,
+        eventually, kstatus::Verdict,
+    },
 };
 
 /// A namespace with an operator that serves it and nothing else.
@@ -95,6 +102,22 @@ impl World {
         }
     }
 
+    /// With one operator for two namespaces, of which the second is returned.
+    pub async fn with_two_namespaces(name: &str, generation: Generation) -> (Self, String) {
+        let (cp, hydra) = (ControlPlane::shared().await, Hydra::shared(generation).await);
+        let (first, second) = (cp.namespace(name).await, cp.namespace(name).await);
+        let options = OperatorOptions::new(hydra.admin_url()).namespaces([&first, &second]);
+        let operator = Operator::start(cp, options).await;
+        (Self::with_operator(cp, hydra, operator, first).await, second)
+    }
+
+    /// Goes to another namespace, and returns the one that it leaves.
+    pub fn enter(&mut self, namespace: &str) -> String {
+        self.resources = Api::namespaced(self.client.clone(), namespace);
+        self.secrets = Api::namespaced(self.client.clone(), namespace);
+        std::mem::replace(&mut self.namespace, namespace.to_owned())
+    }
+
     /// A resource with `spec` over that of a machine client.
     pub fn resource(name: &str, spec: &Value) -> OAuth2Client {
         let mut full = json!({
@@ -114,12 +137,22 @@ impl World {
 
     pub async fn create(&self, name: &str, spec: &Value) -> OAuth2Client {
         let resource = Self::resource(name, spec);
-        self.resources.create(&PostParams::default(), &resource).await.unwrap()
+        let created = self.resources.create(&PostParams::default(), &resource).await.unwrap();
+        assert_verdict(&created, Verdict::InProgress);
+        created
     }
 
     pub async fn edit(&self, name: &str, spec: &Value) -> OAuth2Client {
         let patch = Patch::Merge(json!({ "spec": spec }));
-        self.resources.patch(name, &PatchParams::default(), &patch).await.unwrap()
+        let edited = self.resources.patch(name, &PatchParams::default(), &patch).await.unwrap();
+        let observed = edited.status.as_ref().and_then(|status| status.observed_generation);
+        // Otherwise the spec was like that before.
+        if observed != edited.metadata.generation {
+            let is_deleted = edited.metadata.deletion_timestamp.is_some();
+            let expected = if is_deleted { Verdict::Terminating } else { Verdict::InProgress };
+            assert_verdict(&edited, expected);
+        }
+        edited
     }
 
     pub async fn annotate(&self, name: &str, annotation: &str, value: &str) {
@@ -135,7 +168,7 @@ impl World {
     /// Waits until the resource shows `expected`, such as `Ready=True Synced` or `Stalled=True
     /// InvalidSpec`, for the present generation.
     pub async fn shows(&self, name: &str, expected: &str) -> OAuth2Client {
-        eventually(&format!("{name} shows {expected}"), async || {
+        let resource = eventually(&format!("{name} shows {expected}"), async || {
             let resource = self.resources.get(name).await.map_err(|error| error.to_string())?;
             let shown = shown(&resource);
             if shown.iter().any(|condition| condition == expected) {
@@ -144,11 +177,17 @@ impl World {
                 Err(format!("{shown:?} {:?}", resource.status))
             }
         })
-        .await
+        .await;
+        assert_agrees(&resource, expected);
+        resource
     }
 
     pub async fn delete(&self, name: &str) {
-        self.resources.delete(name, &DeleteParams::default()).await.unwrap();
+        let deleted = self.resources.delete(name, &DeleteParams::default()).await.unwrap();
+        // Without a finalizer it is gone at once, and the answer tells no more of it.
+        if let Some(resource) = deleted.left() {
+            assert_verdict(&resource, Verdict::Terminating);
+        }
     }
 
     pub async fn gone(&self, name: &str) {
@@ -238,7 +277,11 @@ impl World {
 
     async fn all_events(&self) -> Vec<Event> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        events.list(&ListParams::default()).await.unwrap().items
+        let events = events.list(&ListParams::default()).await.unwrap().items;
+        for event in &events {
+            assert_documented(event);
+        }
+        events
     }
 
     /// None of these secret values stands where people without access to Secrets can read: in the
@@ -261,6 +304,16 @@ impl World {
             }
         }
     }
+}
+
+/// The page of the reasons names the event.
+fn assert_documented(event: &Event) {
+    let reason = event.reason.as_deref().unwrap_or_default();
+    let of_condition = Reason::ALL.iter().any(|known| known.as_str() == reason);
+    let of_event = EVENTS
+        .iter()
+        .any(|known| known.reason == reason && Some(known.kind) == event.type_.as_deref());
+    assert!(of_condition || of_event, "docs/reasons.md does not name {event:?}");
 }
 
 impl Credentials {

@@ -37,6 +37,11 @@ pub fn hydra_v1() -> PathBuf {
     provided("hydra1", "HYDRA_V1")
 }
 
+/// The checker of `tests/servers/kstatus`, built.
+pub fn kstatus() -> PathBuf {
+    provided("kstatus", "KSTATUS")
+}
+
 /// Asks the build script, once per program and test process. A build shows its progress on stderr.
 fn provided(program: &str, name: &str) -> PathBuf {
     static PROVIDED: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);

@@ -32,6 +32,7 @@ pub mod eventually;
 pub mod folder;
 pub mod hydra;
 pub mod hydra_api;
+pub mod kstatus;
 pub mod kubeconfig;
 pub mod operator;
 pub mod pki;

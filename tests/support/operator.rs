@@ -21,6 +21,7 @@ pub struct OperatorOptions {
     env: Vec<(String, String)>,
     binary: Option<PathBuf>,
     api_server: Option<(String, String)>,
+    observing: bool,
 }
 
 impl OperatorOptions {
@@ -33,6 +34,7 @@ impl OperatorOptions {
             env: Vec::new(),
             binary: option_env!("CARGO_BIN_EXE_hydra-operator").map(PathBuf::from),
             api_server: None,
+            observing: false,
         }
     }
 
@@ -47,6 +49,12 @@ impl OperatorOptions {
     pub fn namespaces<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.namespaces.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
+    }
+
+    /// With `--observe`, and with rights to read alone.
+    pub fn observing(mut self) -> Self {
+        self.observing = true;
+        self.args(["--observe"])
     }
 
     /// Adds arguments of `hydra-operator run`.
@@ -93,7 +101,9 @@ impl Operator {
 
     async fn try_start(cp: &ControlPlane, options: &OperatorOptions) -> Result<Self, PortTaken> {
         let folder = Folder::new("operator");
-        let service_account = if options.namespaces.is_empty() {
+        let service_account = if options.observing {
+            rbac::observing(cp).await
+        } else if options.namespaces.is_empty() {
             rbac::cluster_wide(cp).await
         } else {
             rbac::namespaced(cp, &options.namespaces).await

@@ -35,6 +35,11 @@ pub async fn cluster_wide(cp: &ControlPlane) -> ServiceAccount {
     install(cp, "deploy/rbac/cluster.yaml", &[WATCHED_NAMESPACE]).await
 }
 
+/// Rights to read, in all namespaces: `deploy/rbac/observe.yaml`.
+pub async fn observing(cp: &ControlPlane) -> ServiceAccount {
+    install(cp, "deploy/rbac/observe.yaml", &[WATCHED_NAMESPACE]).await
+}
+
 /// Rights in the given namespaces alone: `deploy/rbac/namespaced.yaml`, once for each.
 pub async fn namespaced<N: AsRef<str>>(cp: &ControlPlane, namespaces: &[N]) -> ServiceAccount {
     let namespaces: Vec<_> = namespaces.iter().map(AsRef::as_ref).collect();

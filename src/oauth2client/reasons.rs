@@ -1,0 +1,244 @@
+//! What each reason of a condition or an event means, for people: the page `docs/reasons.md`.
+
+use std::fmt::Write;
+
+use super::error::Reason;
+
+/// Says of every [`Reason`] why it is shown and what helps. One that is missing does not compile.
+macro_rules! explain {
+    ($($reason:ident { cause: $cause:literal, remedy: $remedy:literal $(,)? })+) => {
+        impl Reason {
+            /// All reasons, in the order of the page.
+            pub const ALL: &[Self] = &[$(Self::$reason),+];
+
+            /// Why it is shown, in Markdown.
+            #[must_use]
+            pub const fn cause(self) -> &'static str {
+                match self { $(Self::$reason => $cause),+ }
+            }
+
+            /// What helps, in Markdown.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$reason => $remedy),+ }
+            }
+        }
+    };
+}
+
+explain! {
+    Synced {
+        cause: "everything is as declared",
+        remedy: "none needed",
+    }
+    Suspended {
+        cause: "`spec.suspend`, or the annotation `hydra.ory.sh/suspend` with any value but \
+                `false`; a resource that was Ready stays so until it is edited",
+        remedy: "remove it to go on",
+    }
+    HydraUnreachable {
+        cause: "no usable answer: no connection, TLS, time-out, or an answer that is not one of \
+                Hydra's admin API",
+        remedy: "retried, and at once when Hydra is back; the message has the cause",
+    }
+    HydraError {
+        cause: "Hydra, or a proxy before it, answered with an error of its own (5xx) or asked to \
+                wait (429)",
+        remedy: "retried, no sooner than it asked for; look into the log of Hydra",
+    }
+    HydraForbidden {
+        cause: "Hydra, or a proxy before it, answered 401 or 403",
+        remedy: "retried; give the operator credentials, see \
+                 [operating](operating.md#hydra-behind-tls-or-a-proxy)",
+    }
+    RejectedByHydra {
+        cause: "Hydra refuses the client (400): its explanation is in the message",
+        remedy: "correct the field that it names",
+    }
+    UnsupportedByHydra {
+        cause: "this version of Hydra does not keep fields that are set; everything else is applied",
+        remedy: "remove them, or upgrade Hydra",
+    }
+    ClientIdTaken {
+        cause: "another `OAuth2Client`, which the message names, \
+                [has](oauth2client.md#conflicts-between-resources) the client of that id; or that \
+                client has another owner in Hydra, or none",
+        remedy: "choose another `clientId`, or delete that resource or client",
+    }
+    AmbiguousClients {
+        cause: "no id is known, and several clients in Hydra have the owner of the resource",
+        remedy: "name the right one in `clientId`; the others are left alone",
+    }
+    ClientIdChanged {
+        cause: "`clientId`, or the id in your Secret, is not the id of the client that the \
+                resource holds",
+        remedy: "set it back; to give up the client for the one that your Secret names, set the \
+                 annotation `hydra.ory.sh/change-client-id-to` to that id",
+    }
+    SecretNotOwned {
+        cause: "the Secret [belongs](oauth2client.md#conflicts-between-resources) to another \
+                `OAuth2Client`, which the message names, or was not made by the operator and lacks \
+                the keys or has values that are not text",
+        remedy: "choose another `secretName`, complete the Secret, or delete it",
+    }
+    InvalidSecret {
+        cause: "the id or the secret in the Secret cannot be used (empty, too short, too long, \
+                characters that a path cannot have)",
+        remedy: "correct it",
+    }
+    WaitingForSecret {
+        cause: "the Secret is somebody else's to make (`requireExistingSecret`, or it was theirs \
+                before it went), or belongs to a former resource of the same name and is being \
+                collected",
+        remedy: "make the Secret; the operator goes on when it is there",
+    }
+    SecretRefused {
+        cause: "the API server refused to store the Secret: quota, admission policy, missing \
+                rights",
+        remedy: "retried; the message has the cause",
+    }
+    InvalidSpec {
+        cause: "the spec contradicts itself, such as `private_key_jwt` without keys",
+        remedy: "correct what the message names",
+    }
+    HydraAdminNotAllowed {
+        cause: "`hydraAdmin` asks for a Hydra that the administrator does not allow, or the client \
+                that is to be deleted is in one that is allowed no more",
+        remedy: "ask for the [address](operating.md#other-hydras-for-some-resources) to be \
+                 allowed, or remove `hydraAdmin`; when deleting, `deletionPolicy: orphan` leaves \
+                 the client",
+    }
+    KubernetesError {
+        cause: "the Kubernetes API failed, or a pass took too long",
+        remedy: "retried; the message has the cause",
+    }
+    Undecodable {
+        cause: "the stored object is not an `OAuth2Client`, such as one stored under another \
+                definition",
+        remedy: "correct the field that the message names",
+    }
+}
+
+impl Reason {
+    /// The code of hydra-maester that goes with it, where that is one, in Markdown.
+    fn code(self) -> String {
+        if matches!(self, Self::Synced | Self::Suspended) {
+            return "none".to_owned();
+        }
+        let (before, after) = (self.status_code(false), self.status_code(true));
+        if before == after { format!("`{before}`") } else { String::new() }
+    }
+}
+
+/// A reason that only events have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventReason {
+    /// `Normal` or `Warning`.
+    pub kind: &'static str,
+    /// The reason as it stands in the event.
+    pub reason: &'static str,
+    /// When it is published, in Markdown.
+    pub meaning: &'static str,
+}
+
+const fn event(kind: &'static str, reason: &'static str, meaning: &'static str) -> EventReason {
+    EventReason { kind, reason, meaning }
+}
+
+/// The reasons that only events have.
+pub const EVENTS: &[EventReason] = &[
+    event("Normal", "SecretCreated", "the Secret was made, before its client"),
+    event("Normal", "SecretUpdated", "the operator's Secret was put into its declared form"),
+    event("Normal", "SecretMoved", "`secretName` changed: the former Secret was deleted"),
+    event(
+        "Normal",
+        "SecretInherited",
+        "the Secret of a former resource of the same name was taken over with its client",
+    ),
+    event(
+        "Normal",
+        "ClientReplaced",
+        "the client was given up for the one that the user's Secret names",
+    ),
+    event("Normal", "ClientCreated", "the client was made in Hydra"),
+    event(
+        "Normal",
+        "ClientUpdated",
+        "the client follows an edit or a new secret; names the fields",
+    ),
+    event(
+        "Warning",
+        "DriftCorrected",
+        "the client was changed or deleted in Hydra, and is as before",
+    ),
+    event(
+        "Warning",
+        "ClientLeftBehind",
+        "a move left the client in its former Hydra; the note says why",
+    ),
+    event("Normal", "ClientDeleted", "the client was deleted from Hydra, with its resource"),
+    event("Normal", "ClientOrphaned", "the resource went and left its client in Hydra"),
+    event(
+        "Warning",
+        "ClientReleased",
+        "the resource went without asking Hydra, where its client may still be",
+    ),
+];
+
+/// The page that lists all reasons, in Markdown.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(
+        "<!-- Written by `make docs` from src/oauth2client/reasons.rs. -->\n\
+         # Reasons\n\n\
+         What the conditions `Ready`, `Reconciling` and `Stalled` of an `OAuth2Client` give as \
+         their reason, and the\n\
+         `hydra_operator_outcomes_total` metric as its label. `Reconciling=True`: the operator \
+         tries again by itself.\n\
+         `Stalled=True`: it needs you. `statusCode` is that of `status.reconciliationError`, as \
+         in hydra-maester; where\n\
+         it is left out here, it is `CLIENT_REGISTRATION_FAILED` until Hydra has the client, and \
+         `CLIENT_UPDATE_FAILED` from then on.\n\n\
+         | reason | cause | remedy | statusCode |\n|---|---|---|---|\n",
+    );
+    for reason in Reason::ALL {
+        let name = format!("`{}`", reason.as_str());
+        row(&mut page, &[&name, reason.cause(), reason.remedy(), &reason.code()]);
+    }
+    page.push_str(
+        "\n## Events\n\n\
+         Each reason above is also that of an event when it begins; `Synced` when a trouble is \
+         over. Further ones:\n\n\
+         | event | type | published when |\n|---|---|---|\n",
+    );
+    for event in EVENTS {
+        row(&mut page, &[&format!("`{}`", event.reason), event.kind, event.meaning]);
+    }
+    page
+}
+
+fn row(page: &mut String, cells: &[&str]) {
+    // Writing into a text cannot fail.
+    let _ = writeln!(page, "| {} |", cells.join(" | "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_explained_in_one_row() {
+        let page = page();
+        for reason in Reason::ALL {
+            let name = format!("| `{}` | ", reason.as_str());
+            let row: Vec<_> = page.lines().filter(|line| line.starts_with(&name)).collect();
+            assert_eq!(row.len(), 1, "{name}");
+            assert_eq!(row[0].matches(" | ").count(), 3, "{name}");
+            assert!(!reason.cause().is_empty() && !reason.remedy().is_empty(), "{name}");
+        }
+        for event in EVENTS {
+            let clashes = Reason::ALL.iter().any(|reason| reason.as_str() == event.reason);
+            assert!(!clashes, "{} is told twice", event.reason);
+        }
+    }
+}
