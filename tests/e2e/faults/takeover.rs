@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     on_each_generation,
     support::{ControlPlane, Generation, Hydra, control_plane::unique, eventually},
-    world::{World, client_id, message},
+    world::{World, message},
 };
 
 on_each_generation!(
