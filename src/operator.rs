@@ -23,7 +23,7 @@ use crate::{
     instances::{Instances, OWN},
     kubernetes::{
         discovery::{Served, served},
-        events::Events,
+        events::{Events, Publisher, events},
         referrers::Referrers,
     },
     metrics::Metrics,
@@ -97,7 +97,10 @@ pub async fn run(
     let (instances, made) = instances(&settings.hydra, &metrics)?;
     let client =
         Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
-    let context = Arc::new(context(&settings, client, instances, metrics.clone()));
+    let pod = std::env::var("HOSTNAME").ok();
+    let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
+    let (events, publisher) = events(client.clone(), &reporter, pod);
+    let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
 
     metrics.controller(CONTROLLER, settings.concurrency);
     let discovered =
@@ -112,7 +115,10 @@ pub async fn run(
             () = shutdown.cancelled() => return,
         }
         tokio::select! {
-            () = work(&context, scopes, made, settings.concurrency, &shutdown) => {}
+            () = published(
+                publisher,
+                Box::pin(work(&context, scopes, made, settings.concurrency, &shutdown)),
+            ) => {}
             () = too_long_a_drain(&shutdown) => {}
         }
     };
@@ -121,6 +127,16 @@ pub async fn run(
         work.map(|()| drained.cancel()),
     );
     Ok(result?)
+}
+
+/// `work`, and after it what it has left to be published.
+async fn published(publisher: Publisher, work: impl Future<Output = ()>) {
+    let ended = CancellationToken::new();
+    let work = async {
+        work.await;
+        ended.cancel();
+    };
+    tokio::join!(publisher.run(ended.cancelled()), work);
 }
 
 /// What a pass leaves undone the next start finds; an end by force would come without a word.
@@ -206,14 +222,15 @@ async fn until_served(client: &Client, gate: &Gate) {
     }
 }
 
-fn context(settings: &Settings, client: Client, instances: Instances, metrics: Metrics) -> Context {
-    let pod = std::env::var("HOSTNAME").ok();
+fn context(
+    settings: &Settings,
+    client: Client,
+    instances: Instances,
+    events: Events,
+    metrics: Metrics,
+) -> Context {
     Context {
-        events: Events::new(
-            client.clone(),
-            &format!("{}/{}", api::GROUP, CONTROLLER.as_str()),
-            pod,
-        ),
+        events,
         client,
         instances,
         rules: Rules {

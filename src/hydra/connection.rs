@@ -1,7 +1,8 @@
 //! HTTP to one Hydra: addresses, headers, bounds and the reading of answers.
 
 use std::error::Error;
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -81,6 +82,8 @@ pub(super) struct Connection {
     headers: Option<HeadersFile>,
     forwarded_proto: Option<HeaderValue>,
     on_request: Option<RequestHook>,
+    /// Until when the server has asked to be left alone.
+    paused_until: Mutex<Option<Instant>>,
 }
 
 impl Connection {
@@ -102,12 +105,18 @@ impl Connection {
             headers: headers.transpose()?,
             forwarded_proto,
             on_request: config.on_request,
+            paused_until: Mutex::new(None),
         })
     }
 
     /// Sends a request and reads the answer. An answer that reports no success is an error.
+    ///
+    /// A server that asks to wait means everybody: until then nothing is sent to it.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Answer, HydraError> {
         let (operation, generation) = (request.operation, request.generation);
+        if let Some(remaining) = self.pause(Instant::now()) {
+            return Err(HydraError::paused(operation, remaining));
+        }
         let secret = request.secret;
         let headers = self.headers();
         let answer = self.send(request, headers.clone()).await?;
@@ -115,14 +124,35 @@ impl Connection {
             return Ok(answer);
         }
         let secrets = headers::secrets(&headers).chain(secret.map(ClientSecret::expose));
-        Err(HydraError::refused(&Refusal {
+        let error = HydraError::refused(&Refusal {
             operation,
             generation,
             status: answer.status,
             headers: &answer.headers,
             body: &answer.body,
             secrets: secrets.collect(),
-        }))
+        });
+        if let Some(wait) = error.retry_after() {
+            self.wait_until(Instant::now() + wait);
+        }
+        Err(error)
+    }
+
+    /// The time for which nothing is to be sent.
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        let until = (*self.paused_until())?;
+        let remaining = until.saturating_duration_since(now);
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
+    /// The later of two wishes counts: answers may overtake each other.
+    fn wait_until(&self, until: Instant) {
+        let mut paused = self.paused_until();
+        *paused = (*paused).max(Some(until));
+    }
+
+    fn paused_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a document of the public API, without any header that is meant for the admin API.

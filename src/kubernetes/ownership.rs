@@ -266,6 +266,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn the_uid_decides_and_nothing_else() {
         const API: &str = "hydra.ory.sh/v1alpha1";
         let both: &[(&str, &[u8])] = &[("CLIENT_ID", b"id"), ("CLIENT_SECRET", b"s")];

@@ -4,7 +4,7 @@
 //! the few that a resource refers to wake that resource, the others leave no trace in memory.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -53,7 +53,8 @@ struct Inner<R> {
 }
 
 struct Entry<R> {
-    resources: BTreeSet<R>,
+    /// Sorted. As a rule there is one: a tree would take half a kilobyte for it.
+    resources: Vec<R>,
     /// The version that a pass last read or wrote; an event with it is an echo.
     handled: Option<SecretVersion>,
     /// What the watch last said.
@@ -94,13 +95,15 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
         inner.forget(resource);
         inner.by_resource.insert(resource.clone(), secret.clone());
         let entry = inner.by_secret.entry(secret).or_insert_with(|| Entry {
-            resources: BTreeSet::new(),
+            resources: Vec::with_capacity(1),
             handled: None,
             heard: Heard::Nothing { read: None },
             exists: false,
             unlisted: false,
         });
-        entry.resources.insert(resource.clone());
+        if let Err(place) = entry.resources.binary_search(resource) {
+            entry.resources.insert(place, resource.clone());
+        }
     }
 
     /// `resource` is gone.
@@ -174,7 +177,7 @@ impl<R: Clone> Entry<R> {
     }
 
     fn all(&self) -> Vec<R> {
-        self.resources.iter().cloned().collect()
+        self.resources.clone()
     }
 }
 
@@ -194,7 +197,7 @@ impl<R: Eq + Hash + Ord> Inner<R> {
     fn forget(&mut self, resource: &R) {
         let Some(secret) = self.by_resource.remove(resource) else { return };
         if let Some(entry) = self.by_secret.get_mut(&secret) {
-            entry.resources.remove(resource);
+            entry.resources.retain(|known| known != resource);
             if entry.resources.is_empty() {
                 self.by_secret.remove(&secret);
             }

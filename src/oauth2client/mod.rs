@@ -109,7 +109,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
         return observer.report(&key, limited(context, &resource, work).await, context);
     }
     if resource.metadata.deletion_timestamp.is_some() {
-        return finalize(resource, None, context).await;
+        return Box::pin(finalize(resource, None, context)).await;
     }
     if resource.is_suspended() {
         return report::report(&resource, Outcome::Suspended, context).await;
@@ -125,7 +125,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     {
         return report::at_rest(&resource, now, context);
     }
-    finalize(resource, Some(look), context).await
+    Box::pin(finalize(resource, Some(look), context)).await
 }
 
 /// A pass under the finalizer, or the deletion that it holds up.
@@ -138,7 +138,7 @@ async fn finalize(
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
-            let pass = limited(context, &resource, pass(&resource, context)).await;
+            let pass = limited(context, &resource, Box::pin(pass(&resource, context))).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
             let applied = matches!(outcome, Outcome::Applied { .. });
             if let Some(look) = look.take_if(|_| applied) {

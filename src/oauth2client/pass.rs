@@ -159,7 +159,7 @@ pub async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Fa
     let notices = parting(resource, context, async |definition, record, from, holders| {
         cleanup::cleanup(resource, definition, record, from, holders).await
     });
-    context.events.publish(&resource.object_ref(&()), notices.await?).await;
+    context.events.publish(&resource.object_ref(&()), notices.await?);
     Ok(())
 }
 

@@ -302,6 +302,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn what_is_written_follows_from_what_is_there() {
         use SecretState::{Absent, Foreign as Other, Ours, Users};
         let here = || in_hydra(&spec());

@@ -13,6 +13,7 @@ const SUSPENDED: &str = Reason::Suspended.as_str();
 
 /// What status remembers of earlier passes, as far as a pass decides by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of their own, each found by itself")]
 pub struct Record {
     /// The id of the client that Hydra holds for the resource.
     pub client_id: Option<ClientId>,

@@ -199,7 +199,7 @@ impl Relocation {
             Self::From(former) => former.leave(resource, applied, here).await?,
         };
         let notices = notice.into_iter().collect();
-        context.events.publish(&resource.object_ref(&()), notices).await;
+        context.events.publish(&resource.object_ref(&()), notices);
         Ok(())
     }
 }

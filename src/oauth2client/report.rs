@@ -184,7 +184,9 @@ fn next(outcome: &Outcome, failures: u32, resync: Duration, chance: f64) -> Repo
         Class::Conflict => (Action::requeue(CONFLICT_DELAY), ReconcileResult::RequeueAfter),
         Class::Transient | Class::Unobserved => {
             let backoff = backoff::delay(failures.max(1), chance);
-            let delay = backoff.max(failure.retry_after.unwrap_or_default());
+            // Spread out: many wait for the same moment.
+            let asked = failure.retry_after.map(|asked| jittered(asked, chance));
+            let delay = backoff.max(asked.unwrap_or_default());
             (Action::requeue(delay), ReconcileResult::Error)
         }
     }
@@ -231,6 +233,6 @@ async fn show(
         let version = kubernetes::status::patch(&api, &name, uid.as_deref(), &old, &new).await?;
         context.statuses.wrote((namespace, name), uid, version.as_deref(), new, Instant::now());
     }
-    context.events.publish(&resource.object_ref(&()), notices).await;
+    context.events.publish(&resource.object_ref(&()), notices);
     Ok(())
 }

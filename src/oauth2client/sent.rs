@@ -13,7 +13,7 @@ use crate::controller::ResourceKey;
 
 /// Digests of the secrets that were sent, by resource.
 ///
-/// They are keyed by random numbers of this process (SipHash), never leave it, and are lost with it:
+/// They are keyed by random numbers of this process (`SipHash`), never leave it, and are lost with it:
 /// without one a secret is sent once more.
 #[derive(Default)]
 pub struct SentSecrets {

@@ -130,7 +130,7 @@ fn record(
             client_secret: applied.keys.secret.clone(),
         }),
     });
-    status.revision = applied.revision.clone();
+    status.revision.clone_from(&applied.revision);
     let managed = optional_members(&resource.spec);
     status.managed = managed.into_iter().map(ToOwned::to_owned).collect();
     if applied.unsupported.is_empty() {

@@ -14,16 +14,24 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "made for the tests of the contract, which use more of it")]
+#[path = "../contract/scripted_server.rs"]
+mod scripted_server;
+
 mod conflicts;
+mod corpus;
 mod crowd;
 mod deletion;
+mod drop_in;
 mod edits;
 mod faults;
 mod fields;
 mod guards;
+mod hostile;
 mod hydra_admin;
 mod kstatus;
 mod lifecycle;
+mod maester;
 mod modes;
 mod observe;
 mod outage;
@@ -31,11 +39,13 @@ mod permissions;
 mod process;
 mod proxy;
 mod refusals;
+mod restart;
 mod rivals;
 mod scale;
 mod secrets;
 mod signing;
 mod steady_state;
+mod takeover;
 mod world;
 
 /// Makes of each function a test per generation of Hydra: `v1::name` and `v2::name`.

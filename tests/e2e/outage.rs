@@ -39,12 +39,13 @@ async fn row_06_an_outage_of_hydra_is_waited_out(generation: Generation) {
     eventually("Hydra is known to be up", async || world.hydra_up().await == Some(1.0)).await;
 
     world.hydra.own().stop().await;
+    let passes = world.passes().await;
     world.label("app", "team", "a").await;
-    looked_in_vain(&world).await;
+    passed_in_vain(&world, passes).await;
     assert_eq!(world.ready("app").await.status, converged.status);
     world.operator.process().terminate().await;
     world.operator.start_again().await;
-    looked_in_vain(&world).await;
+    passed_in_vain(&world, 0).await;
     assert_eq!(world.ready("app").await.status, converged.status);
 
     world.edit("app", &json!({ "scope": "read" })).await;
@@ -80,10 +81,12 @@ fn assert_woken(log: &str, name: &str) {
     assert!(!line.contains("retry"), "nothing woke {name}: {line}");
 }
 
-/// Waits for a pass since the start of the operator that found Hydra away.
-async fn looked_in_vain(world: &World) {
-    eventually("a pass found Hydra away", async || world.outcomes("HydraUnreachable").await >= 1)
-        .await;
+/// Waits for a pass after `passes`, and until Hydra is known to be away.
+async fn passed_in_vain(world: &World, passes: u64) {
+    eventually("a pass while Hydra is away", async || {
+        world.passes().await > passes && world.hydra_up().await == Some(0.0)
+    })
+    .await;
 }
 
 /// That Hydra answers the sweep is no reason to give up the backoff of what it cannot do: over

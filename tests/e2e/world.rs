@@ -68,7 +68,8 @@ impl World {
         Self::start(cp.into(), hydra.into(), url, "behind", args).await
     }
 
-    async fn start(
+    /// With an operator that finds `hydra` at `hydra_url`.
+    pub async fn start(
         cp: Server<ControlPlane>,
         hydra: Server<Hydra>,
         hydra_url: &str,

@@ -1,5 +1,7 @@
 //! How the Secret with the credentials shall look: fields that hydra-maester does not have.
 
+#![allow(clippy::struct_field_names, reason = "the fields are those of the API")]
+
 use std::collections::BTreeMap;
 
 use kube::KubeSchema;
