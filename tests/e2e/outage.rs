@@ -153,7 +153,8 @@ async fn row_30_deletion_waits_for_hydra_unless_the_client_is_let_go(generation:
         world.secrets.get_opt("released-credentials").await.unwrap().is_none()
     })
     .await;
-    world.assert_no_secret_leaked(&[revoked.secret(), let_go.secret()]).await;
+    let values = [revoked.secret(), let_go.secret(), released.secret()];
+    world.assert_no_secret_leaked(&values).await;
 }
 
 async fn creations_survive_kill_9(generation: Generation) {

@@ -56,7 +56,7 @@ async fn all_points(scenario: Scenario, generation: Generation) -> usize {
     let mut world = Faulty::new("kill", generation).await;
     let writes = scenario.undisturbed(&world).await;
     assert!(writes.len() >= scenario.least_writes(), "{scenario:?}: {writes:?}");
-    let mut secrets = BTreeSet::new();
+    let (mut secrets, mut kills) = (BTreeSet::new(), 0);
     for (number, write) in writes.iter().enumerate() {
         for (moment, fault) in
             [("before", Fault::KillBeforeForward), ("after", Fault::KillBeforeAnswer)]
@@ -66,13 +66,25 @@ async fn all_points(scenario: Scenario, generation: Generation) -> usize {
             let former = scenario.prepare(&world, &name).await;
             world.wire.inject(Rule::on_writes(fault).nth(number + 1));
             scenario.act(&world, &name).await;
-            world.start_again_once_killed(&name).await;
-            secrets.extend(scenario.assert_done(&world, &name, former).await);
+            // Where two passes meet, the first run may have counted a write that this one needs not.
+            tokio::select! {
+                biased;
+                () = world.killed(&name) => {}
+                _ = scenario.assert_done(&world, &name, former.as_ref()) => {}
+            }
+            world.wire.heal();
+            if world.wire.has_killed() {
+                kills += 1;
+                world.start_again_once_killed(&name).await;
+            }
+            secrets.extend(scenario.assert_done(&world, &name, former.as_ref()).await);
         }
     }
+    let least = 2 * scenario.least_writes();
+    assert!(kills >= least, "{scenario:?}: {kills} kills are less than {least}");
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
     world.assert_no_secret_leaked(&secrets).await;
-    2 * writes.len()
+    kills
 }
 
 /// A value that a person chooses.
@@ -99,7 +111,7 @@ impl Scenario {
         let former = self.prepare(world, &name).await;
         let then = world.wire.now();
         self.act(world, &name).await;
-        self.assert_done(world, &name, former).await;
+        self.assert_done(world, &name, former.as_ref()).await;
         world.writes(then)
     }
 
@@ -135,12 +147,12 @@ impl Scenario {
         self,
         world: &Faulty,
         name: &str,
-        former: Option<Credentials>,
+        former: Option<&Credentials>,
     ) -> Vec<String> {
         let secret = format!("{name}-credentials");
         let present = match self {
             Self::Delete => {
-                self.assert_revoked(world, name, former.as_ref().unwrap()).await;
+                self.assert_revoked(world, name, former.unwrap()).await;
                 None
             }
             Self::Orphan => {
@@ -163,12 +175,12 @@ impl Scenario {
                 Some(self.assert_one_client(world, name, &secret).await)
             }
         };
-        if let (Some(former), Some(present)) = (&former, &present) {
+        if let (Some(former), Some(present)) = (former, &present) {
             assert_eq!(former.id, present.id, "{name}: another client");
             self.assert_secret(name, former, present);
         }
-        let values = former.into_iter().chain(present).filter_map(|credentials| credentials.secret);
-        values.collect()
+        let values = former.into_iter().chain(&present);
+        values.filter_map(|credentials| credentials.secret.clone()).collect()
     }
 
     async fn assert_revoked(self, world: &Faulty, name: &str, former: &Credentials) {

@@ -9,12 +9,14 @@ mod api_server;
 mod awaited;
 mod crash;
 mod crashes;
+mod credentials;
 mod fault;
 mod line;
 mod listener;
 mod maester;
 mod moves;
 mod surroundings;
+mod takeover;
 mod wire;
 mod world;
 

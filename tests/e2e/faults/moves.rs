@@ -110,7 +110,7 @@ async fn row_32_a_resource_moves_to_another_namespace_in_either_order(generation
         if new_comes_first {
             world.create(name, &spec).await;
             let stalled = world.shows(name, "Stalled=True ClientIdTaken").await;
-            assert!(message(&stalled).contains(&world.from.owner(name)), "{}", message(&stalled));
+            assert!(message(&stalled).contains(&world.from.namespace), "{}", message(&stalled));
             assert!(world.from.gets_token(&former).await);
         }
         world.from.delete(name).await;

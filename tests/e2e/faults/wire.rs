@@ -104,6 +104,11 @@ impl Wire {
         *self.control.operator.lock().unwrap() = Some(pid);
     }
 
+    /// Whether a fault has killed that process.
+    pub fn has_killed(&self) -> bool {
+        self.control.operator.lock().unwrap().is_none()
+    }
+
     /// Adds a rule. Of several that fit a request, the one that was added first decides.
     pub fn inject(&self, rule: Rule) {
         self.control.rules.lock().unwrap().push(rule);

@@ -63,6 +63,12 @@ impl Faulty {
         Self { world, wire }
     }
 
+    /// Waits until a fault has killed the operator.
+    pub async fn killed(&self, what: &str) {
+        let what = format!("{what}: the operator is killed");
+        eventually(&what, async || self.wire.has_killed()).await;
+    }
+
     /// Waits until a fault has killed the operator, and starts it again.
     pub async fn start_again_once_killed(&mut self, what: &str) {
         let process = self.world.operator.process();

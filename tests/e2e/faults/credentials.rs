@@ -1,23 +1,16 @@
-//! A pause that Hydra asks for, and secrets that others touch.
+//! Rows 14, 16, 17 and 19: Secrets that move or go, and secrets that others touch.
 
-use std::time::Duration;
-
-use axum::http::Method;
 use serde_json::json;
 
-use super::super::{
-    Answer, Fault, Faulty, Side, crash::kills_while_the_secret_is_renamed, crashes::creation,
-    fault::Seen,
-};
+use super::{Faulty, crash::kills_while_the_secret_is_renamed};
 use crate::{
     on_each_generation,
     support::{Generation, Hydra, control_plane::unique, eventually},
-    world::{Credentials, World, client_id},
+    world::{World, client_id},
 };
 
 on_each_generation!(
     kills_while_the_secret_is_renamed_lose_nothing,
-    row_08_all_wait_as_long_as_hydra_asks_one_to,
     row_14_a_restored_database_gets_the_present_secrets,
     row_16_a_secret_that_others_set_in_hydra_is_put_back,
     row_17_a_required_secret_that_goes_is_waited_for,
@@ -26,45 +19,6 @@ on_each_generation!(
 
 async fn kills_while_the_secret_is_renamed_lose_nothing(generation: Generation) {
     kills_while_the_secret_is_renamed(generation).await;
-}
-
-/// The time is what Hydra asks for: a request that comes later than that is no failure of the test.
-async fn row_08_all_wait_as_long_as_hydra_asks_one_to(generation: Generation) {
-    const SECONDS: u32 = 4;
-    let hydra = Hydra::shared(generation).await;
-    let world = Faulty::with_args("row-08", hydra, &["--resync-interval=1h"]).await;
-    eventually("the first sweep is over", async || world.hydra_up().await == Some(1.0)).await;
-    for status in [429, 503] {
-        let then = world.wire.now();
-        let busy = Answer::hydra(status).retry_after(SECONDS);
-        world.wire.inject(creation(Fault::Answer(busy)).times(1));
-        world.create(&format!("first-{status}"), &json!({})).await;
-        let refused = eventually("Hydra asks for a pause", async || {
-            let creations = world.hydra_requests(then, &Method::POST);
-            creations.into_iter().find(|seen| seen.status == Some(status))
-        })
-        .await;
-        // Those are not in flight: they are made after Hydra has asked.
-        let mut whole = Vec::new();
-        for name in ["second", "third"] {
-            world.create(&format!("{name}-{status}"), &json!({})).await;
-        }
-        for name in ["first", "second", "third"] {
-            whole.push(world.assert_whole(&format!("{name}-{status}")).await);
-        }
-        let pause = Duration::from_secs(SECONDS.into());
-        let early: Vec<_> = world
-            .wire
-            .since(then)
-            .into_iter()
-            .filter(|seen| seen.side == Side::Hydra && seen.at > refused.at)
-            .filter(|seen| seen.at < refused.at + pause)
-            .map(|seen| Seen::describe(&seen))
-            .collect();
-        assert_eq!(early, Vec::<String>::new(), "{status}: in the time of the pause");
-        let secrets: Vec<_> = whole.iter().map(Credentials::secret).collect();
-        world.assert_no_secret_leaked(&secrets).await;
-    }
 }
 
 /// The backup has the client with its former secret, and the time of its former change.
