@@ -21,6 +21,15 @@ demo: ## Show an OAuth2Client become a working client, on real servers (KEEP=1 k
 test: ## Run all tests, on real servers, which are built once
 	@tests/run
 
+# The variables that make it shorter are in tests/bench/options.rs: BENCH_CLIENTS=100 BENCH_RESTART=100 make bench
+BENCH_OUTPUT ?= docs/benchmarks.md
+
+.PHONY: bench
+bench: ## Measure the operator against the limit of the servers, write docs/benchmarks.md (BENCH_OUTPUT)
+	@tests/servers/build etcd kubernetes hydra2 >/dev/null
+	@cargo build --release --locked --bins --example bench
+	@target/release/examples/bench --date="$$(date -u +%F)" --output='$(BENCH_OUTPUT)'
+
 # What needs a tool that not everybody has is left out visibly.
 .PHONY: lint
 lint: ## Check format, lints, documentation, licences and scripts

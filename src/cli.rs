@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
-    builder::{OsStringValueParser, TypedValueParser},
+    builder::{FalseyValueParser, OsStringValueParser, TypedValueParser},
 };
 
 /// Makes the OAuth 2.0 clients of Ory Hydra declarative in Kubernetes.
@@ -62,6 +62,10 @@ pub struct HydraArgs {
     #[arg(long, env = "HYDRA_ADMIN_URL", value_name = "URL", hide_env_values = true)]
     pub hydra_admin_url: String,
 
+    /// Base URL of the public API of Hydra, for Secrets that hold values of its discovery document
+    #[arg(long, env = "HYDRA_PUBLIC_URL", value_name = "URL", hide_env_values = true)]
+    pub hydra_public_url: Option<String>,
+
     /// PEM file of the certificate authorities to trust for Hydra instead of the system's
     #[arg(long, env = "HYDRA_CA_FILE", value_name = "FILE", hide_env_values = true)]
     #[arg(value_parser = path())]
@@ -85,6 +89,12 @@ pub struct HydraArgs {
     /// X-Forwarded-Proto to send: http or https (off: none), for a Hydra that expects a proxy to end TLS
     #[arg(long, env = "HYDRA_FORWARDED_PROTO", value_name = "PROTO", hide_env_values = true)]
     pub hydra_forwarded_proto: Option<String>,
+
+    /// Comma-separated addresses that resources may name in spec.hydraAdmin, up to /clients, none if empty
+    // Text for the same reason as the admin URL.
+    #[arg(long, env = "ALLOW_RESOURCE_HYDRA_ADMIN", value_name = "URLS", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub allow_resource_hydra_admin: Vec<String>,
 
     /// Longest time that one request to Hydra may take
     #[arg(long, env = "HYDRA_REQUEST_TIMEOUT", value_name = "DURATION", hide_env_values = true)]
@@ -116,10 +126,25 @@ pub struct ReconcileArgs {
     #[arg(default_value = "5m", value_parser = humantime::parse_duration)]
     pub resync_interval: Duration,
 
+    /// Key of the client id in Secrets, where a resource names no other
+    #[arg(long, env = "CLIENT_ID_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(default_value = "CLIENT_ID")]
+    pub client_id_key: String,
+
+    /// Key of the client secret in Secrets, where a resource names no other
+    #[arg(long, env = "CLIENT_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(default_value = "CLIENT_SECRET")]
+    pub client_secret_key: String,
+
     /// How many resources are reconciled at the same time
     #[arg(long, env = "CONCURRENCY", value_name = "N", hide_env_values = true)]
     #[arg(default_value_t = 16)]
     pub concurrency: u16,
+
+    /// Write nothing anywhere, and log what would be done with each resource
+    #[arg(long, env = "OBSERVE", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub observe: bool,
 }
 
 /// The admin port of the operator itself.

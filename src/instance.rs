@@ -1,11 +1,15 @@
 //! One Hydra: its admin API and what was learned about it. Everything that belongs to one Hydra is
 //! reached through its instance, although there is one so far.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod census;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use census::{Census, Findings};
 
 use tokio::sync::Notify;
 
-use crate::hydra::{Hydra, meaning::ServerDefaults};
+use crate::hydra::{Hydra, HydraError, WellKnown, meaning::ServerDefaults};
 
 /// The version of a Hydra that does not tell it.
 const UNKNOWN_VERSION: &str = "unknown";
@@ -16,6 +20,7 @@ pub struct Instance {
     hydra: Hydra,
     facts: Mutex<Facts>,
     trouble: Notify,
+    census: Census,
 }
 
 #[derive(Default)]
@@ -23,13 +28,20 @@ struct Facts {
     version: Option<String>,
     defaults: ServerDefaults,
     refuses_chosen_ids: bool,
+    well_known: Option<Arc<WellKnown>>,
 }
 
 impl Instance {
     /// The Hydra behind `hydra`, known as `name` in metrics.
     #[must_use]
     pub fn new(name: impl Into<String>, hydra: Hydra) -> Self {
-        Self { name: name.into(), hydra, facts: Mutex::default(), trouble: Notify::new() }
+        Self {
+            name: name.into(),
+            hydra,
+            facts: Mutex::default(),
+            trouble: Notify::new(),
+            census: Census::default(),
+        }
     }
 
     /// Name of the instance, as in metrics.
@@ -42,6 +54,12 @@ impl Instance {
     #[must_use]
     pub fn hydra(&self) -> &Hydra {
         &self.hydra
+    }
+
+    /// Whose clients it holds, as far as it is known.
+    #[must_use]
+    pub fn census(&self) -> &Census {
+        &self.census
     }
 
     /// The version that Hydra says it has (`GET /version`), asked once; "unknown" when it says
@@ -92,6 +110,33 @@ impl Instance {
         let mut facts = self.facts();
         facts.defaults.update(seen.clone());
         facts.defaults.clone()
+    }
+
+    /// What Hydra says about itself, asked once. `None`: the address of its public API is not set.
+    pub async fn well_known(&self) -> Option<Result<Arc<WellKnown>, HydraError>> {
+        let known = self.facts().well_known.clone();
+        match known {
+            Some(known) => Some(Ok(known)),
+            None => self.read_well_known().await.map(|read| read.map(|(known, _)| known)),
+        }
+    }
+
+    /// Asks again what Hydra says about itself, if anybody wanted to know. Returns whether it says
+    /// something else than before.
+    pub async fn well_known_changed(&self) -> bool {
+        if self.facts().well_known.is_none() {
+            return false;
+        }
+        matches!(self.read_well_known().await, Some(Ok((_, true))))
+    }
+
+    async fn read_well_known(&self) -> Option<Result<(Arc<WellKnown>, bool), HydraError>> {
+        let read = match self.hydra.well_known().await? {
+            Ok(read) => Arc::new(read),
+            Err(error) => return Some(Err(error)),
+        };
+        let former = self.facts().well_known.replace(read.clone());
+        Some(Ok((read.clone(), former.is_some_and(|former| former != read))))
     }
 
     /// A pass found Hydra away: whoever waits in [`Self::troubled`] should look.

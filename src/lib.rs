@@ -21,6 +21,7 @@ pub mod cli;
 pub mod controller;
 pub mod hydra;
 pub mod instance;
+pub mod instances;
 pub mod kubernetes;
 pub mod metrics;
 pub mod oauth2client;

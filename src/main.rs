@@ -4,6 +4,7 @@ use std::{
     error::Error,
     io::{self, Write},
     process::ExitCode,
+    thread,
 };
 
 use clap::Parser;
@@ -17,6 +18,9 @@ use hydra_operator::{
     settings::Settings,
     shutdown, telemetry,
 };
+
+/// The work is to wait for servers: more threads than this only cost memory on large machines.
+const MOST_THREADS: usize = 4;
 
 /// The status with which clap, too, ends on a wrong argument.
 const WRONG_SETTING: u8 = 2;
@@ -44,8 +48,14 @@ fn print_reasons() -> Result<(), Box<dyn Error>> {
     Ok(io::stdout().write_all(reasons::page().as_bytes())?)
 }
 
-#[tokio::main]
-async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(operate(settings))
+}
+
+async fn operate(settings: Settings) -> Result<(), Box<dyn Error>> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "another TLS provider is installed already")?;

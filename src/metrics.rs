@@ -21,11 +21,11 @@ use tokio::time::Instant;
 
 mod labels;
 
-pub use self::labels::{Controller, ReconcileResult, ResponseCode};
 use self::labels::{
-    ControllerLabels, InstanceLabels, OperationLabels, OutcomeLabels, ReconcileLabels,
-    RequestLabels, SweepLabels, SweepResult,
+    ActionLabels, ControllerLabels, InstanceLabels, OperationLabels, OutcomeLabels,
+    ReconcileLabels, RequestLabels, SweepLabels, SweepResult,
 };
+pub use self::labels::{Controller, ReconcileResult, ResponseCode};
 use crate::telemetry::VERSION;
 
 /// The media type of [`Metrics::encode`].
@@ -50,6 +50,7 @@ pub struct Metrics {
     hydra_up: Family<InstanceLabels, Gauge>,
     sweeps: Family<SweepLabels, Counter>,
     drift_corrections: Family<InstanceLabels, Counter>,
+    observed: Family<ActionLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -75,6 +76,7 @@ impl Metrics {
             hydra_up: Family::default(),
             sweeps: Family::default(),
             drift_corrections: Family::default(),
+            observed: Family::default(),
         };
         metrics.registry = Arc::new(metrics.registry());
         metrics
@@ -142,6 +144,11 @@ impl Metrics {
             "Changes made outside the operator that it undid",
             self.drift_corrections.clone(),
         );
+        registry.register(
+            "observed_resources",
+            "Resources by what would be done with them without --observe",
+            self.observed.clone(),
+        );
     }
 
     /// Announces a controller and its bound, so that its series exist before its first reconcile.
@@ -208,6 +215,11 @@ impl Metrics {
     pub fn drift_correction(&self, instance: &str) {
         let labels = InstanceLabels { instance: instance.to_owned() };
         self.drift_corrections.get_or_create(&labels).inc();
+    }
+
+    /// Says with how many resources `action` would be done.
+    pub fn observed(&self, action: &'static str, resources: i64) {
+        self.observed.get_or_create(&ActionLabels { action }).set(resources);
     }
 
     /// All metrics as text of the media type [`CONTENT_TYPE`].

@@ -5,34 +5,44 @@ mod controllers;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, channel::mpsc, future::join_all};
+use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all};
 use kube::{Client, runtime::reflector};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::controllers::{Scope, Watched, run_controller, wake_differing};
+use self::{
+    connections::Connections,
+    controllers::{Scope, Stores, expect_conflicts, run_controller},
+};
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
-    controller::Backoff,
-    hydra::ConfigError,
+    controller::{Backoff, Looks},
+    hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
+    instances::{Instances, OWN},
     kubernetes::{
         discovery::{Served, served},
-        events::Events,
+        events::{Events, Publisher, events},
         referrers::Referrers,
     },
     metrics::Metrics,
-    oauth2client::{CONTROLLER, Context, statuses::Statuses, sweep},
-    settings::{self, Setting, Settings},
+    oauth2client::{
+        CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules,
+        observe_only::Observer, sent::SentSecrets, statuses::Statuses, sweep,
+    },
+    settings::{self, HydraSettings, Setting, Settings},
 };
 
-/// Name of the one instance that there is.
-const INSTANCE: &str = "default";
+/// Each instance, once there is one.
+type Made = mpsc::UnboundedReceiver<Arc<Instance>>;
+
 /// Time for the work in flight at shutdown: less than the 30 s that Kubernetes grants by default.
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 /// Time for the requests of one pass to the Kubernetes API.
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
+/// How long the first sweep waits for the resources to be listed.
+const FILLING_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -84,14 +94,15 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let server = AdminServer::bind(settings.admin_listen).await?;
-    let instance =
-        Arc::new(Instance::new(INSTANCE, connections::hydra(&settings.hydra, &metrics)?));
+    let (instances, made) = instances(&settings.hydra, &metrics)?;
     let client =
         Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
-    let context = Arc::new(context(&settings, client, instance, metrics.clone()));
+    let pod = std::env::var("HOSTNAME").ok();
+    let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
+    let (events, publisher) = events(client.clone(), &reporter, pod);
+    let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
 
     metrics.controller(CONTROLLER, settings.concurrency);
-    metrics.instance(INSTANCE);
     let discovered =
         readiness.gate(format!("the API {}/{} to be served", api::GROUP, api::VERSION));
     let scopes: Vec<Scope> =
@@ -104,7 +115,10 @@ pub async fn run(
             () = shutdown.cancelled() => return,
         }
         tokio::select! {
-            () = work(&context, scopes, settings.concurrency, &shutdown) => {}
+            () = published(
+                publisher,
+                Box::pin(work(&context, scopes, made, settings.concurrency, &shutdown)),
+            ) => {}
             () = too_long_a_drain(&shutdown) => {}
         }
     };
@@ -113,6 +127,16 @@ pub async fn run(
         work.map(|()| drained.cancel()),
     );
     Ok(result?)
+}
+
+/// `work`, and after it what it has left to be published.
+async fn published(publisher: Publisher, work: impl Future<Output = ()>) {
+    let ended = CancellationToken::new();
+    let work = async {
+        work.await;
+        ended.cancel();
+    };
+    tokio::join!(publisher.run(ended.cancelled()), work);
 }
 
 /// What a pass leaves undone the next start finds; an end by force would come without a word.
@@ -127,18 +151,36 @@ fn scopes(settings: &Settings) -> impl Iterator<Item = Option<String>> {
     all.into_iter().chain(settings.namespaces.clone().into_iter().map(Some))
 }
 
-/// All controllers and the sweep, until the controllers have drained.
+/// The operator's own Hydra, and the way to those that resources may ask for.
+fn instances(settings: &HydraSettings, metrics: &Metrics) -> Result<(Instances, Made), Error> {
+    let connections = Connections::new(settings, metrics)?;
+    let (url, proto) = (settings.admin_url.clone(), settings.forwarded_proto.clone());
+    let hydra = connections.hydra(url, proto.clone(), OWN)?;
+    // A file that cannot be used is found now, not when the first resource asks for the address.
+    for address in &settings.allowed {
+        connections.hydra(address.url().clone(), None, &address.label())?;
+    }
+    let connect = Box::new(move |address: &ClientsAddress, proto, name: &str| {
+        connections.hydra(address.url().clone(), proto, name)
+    });
+    let own = Arc::new(Instance::new(OWN, hydra));
+    Ok(Instances::new(own, Base::of(&settings.admin_url), proto, connect))
+}
+
+/// All controllers and the sweeps, until the controllers have drained.
 async fn work(
     context: &Arc<Context>,
     scopes: Vec<Scope>,
+    made: Made,
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
-    let mut stores = Vec::new();
+    let mut stores = Stores::default();
     let mut controllers = Vec::new();
     for scope in scopes {
         let (reader, writer) = reflector::store::<Watched>();
         let (wake, woken) = mpsc::unbounded();
+        expect_conflicts(context, &scope, &wake);
         controllers.push(run_controller(
             context.clone(),
             scope,
@@ -147,17 +189,19 @@ async fn work(
             concurrency,
             shutdown.clone(),
         ));
-        stores.push((reader, wake));
+        stores.add(reader, wake);
     }
-    let sweep =
-        sweep::run(&context.instance, context.resync_interval, &context.metrics, |listing| {
-            for (store, wake) in &stores {
-                wake_differing(store, wake, listing);
-            }
-        });
+    let stores = &stores;
+    let sweeps = made.for_each_concurrent(None, async |instance| {
+        context.metrics.instance(instance.name());
+        // What is not in the stores would be missed by the first sweep, and there is no pass that
+        // would find it. Where they do not fill, the others must not suffer.
+        let _ = tokio::time::timeout(FILLING_LIMIT, stores.filled()).await;
+        sweep::run(&instance, &stores.of(&instance, context), context).await;
+    });
     tokio::select! {
         _ = join_all(controllers) => {}
-        () = sweep => {}
+        () = sweeps => {}
     }
 }
 
@@ -181,22 +225,28 @@ async fn until_served(client: &Client, gate: &Gate) {
 fn context(
     settings: &Settings,
     client: Client,
-    instance: Arc<Instance>,
+    instances: Instances,
+    events: Events,
     metrics: Metrics,
 ) -> Context {
-    let pod = std::env::var("HOSTNAME").ok();
     Context {
-        events: Events::new(
-            client.clone(),
-            &format!("{}/{}", api::GROUP, CONTROLLER.as_str()),
-            pod,
-        ),
+        events,
         client,
-        instance,
+        instances,
+        rules: Rules {
+            own: Base::of(&settings.hydra.admin_url),
+            own_port: settings.hydra.admin_port,
+            allowed: settings.hydra.allowed.clone(),
+        },
         metrics,
         backoff: Backoff::default(),
         referrers: Referrers::default(),
+        conflicts: Conflicts::default(),
+        observer: settings.observe.then(Observer::default),
+        looks: Looks::default(),
         statuses: Statuses::default(),
+        sent: SentSecrets::default(),
+        secret_keys: settings.secret_keys.clone(),
         limit: Semaphore::new(settings.concurrency.into()),
         // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
         pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,

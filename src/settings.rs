@@ -18,7 +18,11 @@ mod error;
 mod names;
 
 pub use self::{error::SettingsError, names::*};
-use crate::cli::{HydraArgs, LogArgs, LogFormat, RunArgs};
+use crate::{
+    cli::{HydraArgs, LogArgs, LogFormat, RunArgs},
+    hydra::{ClientsAddress, address::explicit_port},
+    kubernetes::{KeyPair, secret_content},
+};
 
 /// Shorter, and a slow network would look like a Hydra that is away; longer, and one request holds a place among the
 /// concurrent reconciles for too long.
@@ -44,8 +48,12 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Time between two sweeps over a Hydra.
     pub resync_interval: Duration,
+    /// Keys of the credentials in Secrets, where a resource names no others.
+    pub secret_keys: KeyPair,
     /// How many resources are reconciled at the same time.
     pub concurrency: u16,
+    /// Whether to write nothing and tell what would be written.
+    pub observe: bool,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -55,6 +63,12 @@ pub struct Settings {
 pub struct HydraSettings {
     /// The base URL: http or https, without user, password, query and fragment; a path is kept.
     pub admin_url: Url,
+    /// The base URL of the public API, like the admin URL.
+    pub public_url: Option<Url>,
+    /// The port of that URL, where it names one: also the one that its scheme has anyway.
+    pub admin_port: Option<u16>,
+    /// The addresses that resources may name in `spec.hydraAdmin`.
+    pub allowed: Vec<ClientsAddress>,
     /// PEM certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// PEM certificate chain that the operator presents, its own certificate first; given together with the key.
@@ -89,7 +103,9 @@ impl TryFrom<RunArgs> for Settings {
             namespaces: namespaces(&kubernetes.namespaces)?,
             admin_listen: admin.admin_listen,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
+            secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
             concurrency: concurrency(reconcile.concurrency)?,
+            observe: reconcile.observe,
             log: log.try_into()?,
         })
     }
@@ -101,6 +117,9 @@ impl TryFrom<HydraArgs> for HydraSettings {
     fn try_from(args: HydraArgs) -> Result<Self, SettingsError> {
         let settings = Self {
             admin_url: admin_url(&args.hydra_admin_url)?,
+            public_url: public_url(args.hydra_public_url.as_deref())?,
+            admin_port: explicit_port(&args.hydra_admin_url),
+            allowed: allowed(&args.allow_resource_hydra_admin)?,
             ca_file: non_empty(args.hydra_ca_file),
             client_cert_file: non_empty(args.hydra_client_cert_file),
             client_key_file: non_empty(args.hydra_client_key_file),
@@ -139,6 +158,33 @@ fn admin_url(text: &str) -> Result<Url, SettingsError> {
     Ok(url)
 }
 
+fn public_url(text: Option<&str>) -> Result<Option<Url>, SettingsError> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    text.map(|text| admin_url(text).map_err(|_| SettingsError::PublicUrl)).transpose()
+}
+
+fn secret_keys(id: String, secret: String) -> Result<KeyPair, SettingsError> {
+    if !secret_content::is_key(&id) {
+        return Err(SettingsError::SecretKey(CLIENT_ID_KEY));
+    }
+    if !secret_content::is_key(&secret) || secret == id {
+        return Err(SettingsError::SecretKey(CLIENT_SECRET_KEY));
+    }
+    Ok(KeyPair { id, secret })
+}
+
+fn allowed(given: &[String]) -> Result<Vec<ClientsAddress>, SettingsError> {
+    if is_empty(given) {
+        return Ok(Vec::new());
+    }
+    let address = |(index, text): (usize, &String)| {
+        let position = index + 1;
+        ClientsAddress::parse(text)
+            .map_err(|problem| SettingsError::AllowedAddress { position, problem })
+    };
+    given.iter().enumerate().map(address).collect()
+}
+
 /// Refuses a certificate without its key, and TLS files that plain HTTP would silently ignore.
 fn check_tls(hydra: &HydraSettings) -> Result<(), SettingsError> {
     let half = |given, missing| SettingsError::HalfIdentity { given, missing };
@@ -147,7 +193,8 @@ fn check_tls(hydra: &HydraSettings) -> Result<(), SettingsError> {
         (None, Some(_)) => return Err(half(HYDRA_CLIENT_KEY_FILE, HYDRA_CLIENT_CERT_FILE)),
         (Some(_), Some(_)) | (None, None) => {}
     }
-    if hydra.admin_url.scheme() == "https" {
+    let addresses = hydra.allowed.iter().map(ClientsAddress::url).chain([&hydra.admin_url]);
+    if addresses.into_iter().any(|url| url.scheme() == "https") {
         return Ok(());
     }
     let files =
@@ -168,9 +215,7 @@ fn forwarded_proto(given: Option<String>) -> Result<Option<String>, SettingsErro
 }
 
 fn namespaces(given: &[String]) -> Result<Vec<String>, SettingsError> {
-    if let [only] = given
-        && only.trim().is_empty()
-    {
+    if is_empty(given) {
         return Ok(Vec::new());
     }
     let mut seen = BTreeSet::new();
@@ -183,6 +228,11 @@ fn namespaces(given: &[String]) -> Result<Vec<String>, SettingsError> {
         }
     }
     Ok(given.iter().map(|name| name.trim().to_owned()).collect())
+}
+
+/// Whether a list holds nothing but the text of a variable that is empty.
+fn is_empty(list: &[String]) -> bool {
+    matches!(list, [only] if only.trim().is_empty())
 }
 
 /// Whether `name` is a label by RFC 1123, section 2.1, in lower case, as Kubernetes asks of a namespace.
@@ -267,6 +317,9 @@ mod tests {
             Settings {
                 hydra: HydraSettings {
                     admin_url: Url::parse("http://hydra:4445").unwrap(),
+                    public_url: None,
+                    admin_port: Some(4445),
+                    allowed: vec![],
                     ca_file: None,
                     client_cert_file: None,
                     client_key_file: None,
@@ -278,7 +331,9 @@ mod tests {
                 namespaces: vec![],
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
                 resync_interval: Duration::from_mins(5),
+                secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
                 concurrency: 16,
+                observe: false,
                 log: LogSettings {
                     format: LogFormat::Text,
                     filter: Targets::new().with_default(LevelFilter::INFO),
@@ -297,17 +352,25 @@ mod tests {
             "--hydra-headers-file=/headers",
             "--hydra-forwarded-proto=https",
             "--hydra-request-timeout=2s",
+            "--allow-resource-hydra-admin=http://b:4445/admin/clients,https://c/clients/",
             "--kubeconfig=/kubeconfig",
             "--namespaces=b,a",
             "--admin-listen=127.0.0.1:0",
             "--resync-interval=1m 30s",
+            "--hydra-public-url=https://id.example",
+            "--client-id-key=id",
+            "--client-secret-key=secret",
             "--concurrency=3",
+            "--observe",
             "--log-format=json",
             "--log-level=warn,hydra_operator=debug",
         ])
         .unwrap();
         let path = |text: &str| Some(PathBuf::from(text));
         assert_eq!(settings.hydra.admin_url.as_str(), "https://hydra.example/base");
+        assert_eq!(settings.hydra.admin_port, None);
+        let allowed: Vec<String> = settings.hydra.allowed.iter().map(ToString::to_string).collect();
+        assert_eq!(allowed, ["http://b:4445/admin/clients", "https://c/clients"]);
         assert_eq!(settings.hydra.ca_file, path("/ca"));
         assert_eq!(settings.hydra.client_cert_file, path("/cert"));
         assert_eq!(settings.hydra.client_key_file, path("/key"));
@@ -319,6 +382,12 @@ mod tests {
         assert_eq!(settings.admin_listen, ([127, 0, 0, 1], 0).into());
         assert_eq!(settings.resync_interval, Duration::from_secs(90));
         assert_eq!(settings.concurrency, 3);
+        assert!(settings.observe);
+        assert_eq!(
+            settings.hydra.public_url.map(String::from).as_deref(),
+            Some("https://id.example/")
+        );
+        assert_eq!(settings.secret_keys, KeyPair::new("id", "secret"));
         assert_eq!(settings.log.format, LogFormat::Json);
         let filter = Targets::new()
             .with_default(LevelFilter::WARN)
@@ -329,6 +398,7 @@ mod tests {
     #[test]
     fn an_empty_value_is_no_value() {
         let empty = [
+            "--hydra-public-url=",
             "--hydra-ca-file=",
             "--hydra-client-cert-file=",
             "--hydra-client-key-file=",
@@ -336,6 +406,7 @@ mod tests {
             "--hydra-forwarded-proto=",
             "--kubeconfig=",
             "--namespaces=",
+            "--allow-resource-hydra-admin=",
         ];
         assert_eq!(with_url(&empty), with_url(&[]));
     }
@@ -347,6 +418,8 @@ mod tests {
         assert_eq!(proto("--hydra-forwarded-proto=http").as_deref(), Some("http"));
         assert_eq!(with_url(&["--namespaces= a , b"]).unwrap().namespaces, ["a", "b"]);
         assert!(with_url(&["--log-level=OFF"]).is_ok());
+        let tls = ["--hydra-ca-file=/ca", "--allow-resource-hydra-admin=https://b/clients"];
+        assert!(with_url(&tls).is_ok(), "it has an effect on that address");
     }
 
     /// Each wrong setting, and the words its message must hold.
@@ -370,12 +443,32 @@ mod tests {
                 &["--hydra-admin-url=https://h", "--hydra-client-key-file=/k"],
                 &["HYDRA_CLIENT_KEY_FILE", "needs --hydra-client-cert-file"],
             ),
+            (&[URL, "--hydra-public-url=id.example"], &["--hydra-public-url", "https"]),
+            (&[URL, "--client-id-key=a/b"], &["--client-id-key", "CLIENT_ID_KEY"]),
+            (&[URL, "--client-id-key="], &["--client-id-key"]),
+            (
+                &[URL, "--client-id-key=x", "--client-secret-key=x"],
+                &["--client-secret-key", "twice"],
+            ),
             (&[URL, "--hydra-ca-file=/ca"], &["--hydra-ca-file", "https"]),
             (
                 &[URL, "--hydra-client-cert-file=/c", "--hydra-client-key-file=/k"],
                 &["--hydra-client-cert-file", "https"],
             ),
             (&[URL, "--hydra-forwarded-proto=ftp"], &["HYDRA_FORWARDED_PROTO", "ftp", "off"]),
+            (
+                &[URL, "--allow-resource-hydra-admin=b"],
+                &["ALLOW_RESOURCE_HYDRA_ADMIN", "address 1"],
+            ),
+            (
+                &[URL, "--allow-resource-hydra-admin=http://b/clients,http://u:pw@c/clients"],
+                &["--allow-resource-hydra-admin", "address 2", "credentials", "/admin/clients"],
+            ),
+            (&[URL, "--allow-resource-hydra-admin=http://b/clients,"], &["address 2"]),
+            (&[URL, "--allow-resource-hydra-admin=http://b/clients?a=b"], &["query"]),
+            (&[URL, "--allow-resource-hydra-admin=http://b/clients#a"], &["fragment"]),
+            (&[URL, "--allow-resource-hydra-admin=ftp://b/clients"], &["https"]),
+            (&[URL, "--allow-resource-hydra-admin=http://b/myclients"], &["end in /clients"]),
             (&[URL, "--hydra-request-timeout=0s"], &["HYDRA_REQUEST_TIMEOUT", "100ms", "5m"]),
             (&[URL, "--resync-interval=999ms"], &["--resync-interval", "999ms", "1s", "1day"]),
             (&[URL, "--resync-interval=25h"], &["--resync-interval", "1day 1h"]),
@@ -401,6 +494,10 @@ mod tests {
     fn no_message_repeats_credentials() {
         for url in ["http://tok:hunter2@h", "http://tok:hunter2@h:port", "tok:hunter2@h", "tok@h"] {
             let error = settings(&[&format!("--hydra-admin-url={url}")]).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2") && !shown.contains("tok"), "{shown}");
+            let allow = format!("--allow-resource-hydra-admin={url}/clients");
+            let error = with_url(&[&allow]).unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("hunter2") && !shown.contains("tok"), "{shown}");
         }

@@ -35,6 +35,7 @@ pub fn log_start(settings: &Settings) {
         namespaces,
         resync_interval = %humantime::format_duration(settings.resync_interval),
         concurrency = settings.concurrency,
+        observe = settings.observe,
         "Starting hydra-operator"
     );
 }

@@ -1,7 +1,7 @@
 //! The custom resource definitions, from the types and what the types cannot say.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use serde_json::json;
@@ -73,14 +73,18 @@ fn conventional(schema: &mut JSONSchemaProps) {
     below(schema).for_each(conventional);
 }
 
-/// The schemas of the members and items.
+/// The schemas of the members, items and values.
 fn below(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchemaProps> {
     let members = schema.properties.iter_mut().flat_map(|properties| properties.values_mut());
     let items = schema.items.iter_mut().filter_map(|items| match items {
         JSONSchemaPropsOrArray::Schema(item) => Some(&mut **item),
         JSONSchemaPropsOrArray::Schemas(_) => None,
     });
-    members.chain(items)
+    let values = schema.additional_properties.iter_mut().filter_map(|values| match values {
+        JSONSchemaPropsOrBool::Schema(value) => Some(&mut **value),
+        JSONSchemaPropsOrBool::Bool(_) => None,
+    });
+    members.chain(items).chain(values)
 }
 
 /// Joins the lines of each paragraph: `kubectl explain` breaks them where the terminal ends.
@@ -117,7 +121,8 @@ mod tests {
             let is_free_form = schema.x_kubernetes_preserve_unknown_fields == Some(true);
             assert!(schema.title.is_none(), "{schema:?}");
             assert!(schema.nullable != Some(true) || is_free_form, "{schema:?}");
-            assert!(schema.additional_properties.is_none(), "{schema:?}");
+            let values = &schema.additional_properties;
+            assert!(!matches!(values, Some(JSONSchemaPropsOrBool::Bool(_))), "{schema:?}");
             assert!(
                 !schema.format.as_deref().unwrap_or_default().starts_with("uint"),
                 "{schema:?}"

@@ -21,8 +21,13 @@ pub const VERSION: &str = "v1alpha1";
 pub const FINALIZER: &str = "finalizer.ory.hydra.sh";
 /// Annotation that suspends a resource, like `spec.suspend`: see [`OAuth2Client::is_suspended`].
 pub const SUSPEND_ANNOTATION: &str = "hydra.ory.sh/suspend";
+/// Annotation that lets a resource which is being deleted go without Hydra: see [`OAuth2Client::is_released`].
+pub const RELEASE_ANNOTATION: &str = "hydra.ory.sh/release";
 /// Annotation whose new value asks for a reconcile now; it is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_ANNOTATION: &str = "hydra.ory.sh/reconcile-requested-at";
+/// Annotation by which a user agrees that the resource gives up its client for the one that the Secret names: its value is
+/// the new client id.
+pub const CHANGE_CLIENT_ID_ANNOTATION: &str = "hydra.ory.sh/change-client-id-to";
 /// Label on every object that the operator makes.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].

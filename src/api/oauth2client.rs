@@ -7,6 +7,7 @@
 mod jwks;
 mod lifespans;
 mod schema;
+mod secret;
 mod spec;
 mod status;
 mod values;
@@ -16,19 +17,42 @@ use kube::ResourceExt;
 pub use self::{
     jwks::{JsonWebKey, JsonWebKeySetDocument},
     lifespans::TokenLifespans,
+    secret::{SecretKeyNames, SecretTemplate, SecretValue},
     spec::{OAuth2Client, OAuth2ClientSpec},
-    status::{OAuth2ClientStatus, PushedSecret, ReconciliationError, UnsupportedFields},
+    status::{
+        CredentialKeys, HydraAdminStatus, OAuth2ClientStatus, PushedSecret, ReconciliationError,
+        UnsupportedFields,
+    },
     values::{DeletionPolicy, HydraAdmin, TokenEndpointAuthMethod},
 };
-use super::{RECONCILE_REQUESTED_ANNOTATION, SUSPEND_ANNOTATION};
+use super::{
+    CHANGE_CLIENT_ID_ANNOTATION, RECONCILE_REQUESTED_ANNOTATION, RELEASE_ANNOTATION,
+    SUSPEND_ANNOTATION,
+};
 
 impl OAuth2Client {
     /// Whether the operator is to leave the client alone: by `spec.suspend`, or by [`SUSPEND_ANNOTATION`] with any value
     /// but `false`.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        let annotation = self.annotations().get(SUSPEND_ANNOTATION);
-        self.spec.suspend == Some(true) || annotation.is_some_and(|value| value != "false")
+        self.spec.suspend == Some(true) || self.says(SUSPEND_ANNOTATION)
+    }
+
+    /// Whether the resource, once it is being deleted, is to go without any request to Hydra, whatever becomes of the
+    /// client there: by [`RELEASE_ANNOTATION`] with any value but `false`.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.says(RELEASE_ANNOTATION)
+    }
+
+    fn says(&self, annotation: &str) -> bool {
+        self.annotations().get(annotation).is_some_and(|value| value != "false")
+    }
+
+    /// The client id for which the user agrees to give up the client that is held.
+    #[must_use]
+    pub fn change_client_id_to(&self) -> Option<&str> {
+        self.annotations().get(CHANGE_CLIENT_ID_ANNOTATION).map(String::as_str)
     }
 
     /// The token of [`RECONCILE_REQUESTED_ANNOTATION`]: a value that differs from `status.lastHandledReconcileAt` asks for
@@ -71,6 +95,23 @@ mod tests {
         for (annotations, spec, expected) in cases {
             let client = annotated(&annotations, &spec);
             assert_eq!(client.is_suspended(), expected, "{annotations} {spec}");
+        }
+    }
+
+    #[test]
+    fn released_by_annotation() {
+        for (annotations, expected) in [
+            (json!({}), false),
+            (json!({ RELEASE_ANNOTATION: "true" }), true),
+            (json!({ RELEASE_ANNOTATION: "" }), true),
+            (json!({ RELEASE_ANNOTATION: "false" }), false),
+            (json!({ SUSPEND_ANNOTATION: "true" }), false),
+        ] {
+            assert_eq!(
+                annotated(&annotations, &json!({})).is_released(),
+                expected,
+                "{annotations}"
+            );
         }
     }
 

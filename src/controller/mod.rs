@@ -1,11 +1,17 @@
-//! What every controller shares: how failures are classed, how retries are spaced, how Kubernetes
-//! errors are read. Nothing here knows a resource kind.
+//! What every controller shares: how failures are classed, how retries are spaced, who wins what
+//! several resources claim. Nothing here knows a resource kind.
 
 pub mod backoff;
+pub mod claims;
+pub mod looks;
 pub mod outcome;
+pub mod wakers;
 
 pub use backoff::Backoff;
+pub use claims::Claims;
+pub use looks::Looks;
 pub use outcome::{Class, Failure};
+pub use wakers::Wakers;
 
 /// Namespace and name of a resource.
 pub type ResourceKey = (String, String);

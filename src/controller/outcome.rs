@@ -13,6 +13,9 @@ pub enum Class {
     /// The state could not be looked at, and nothing is known to be wrong with it: the status stays
     /// as it is, and the pass is repeated like after a transient failure.
     Unobserved,
+    /// Something that others bring about is not there yet, and tells when it is: shown as
+    /// `Reconciling`, looked at again then and once per resync interval.
+    Waiting,
     /// Only a change by a person heals it: shown as `Stalled`, looked at again when something
     /// changes and once per resync interval.
     Terminal,
@@ -40,6 +43,11 @@ impl<R> Failure<R> {
     /// A failure that time may heal.
     pub fn transient(reason: R, message: impl Into<String>) -> Self {
         Self { class: Class::Transient, reason, message: message.into(), retry_after: None }
+    }
+
+    /// Others have to bring something about first.
+    pub fn waiting(reason: R, message: impl Into<String>) -> Self {
+        Self { class: Class::Waiting, reason, message: message.into(), retry_after: None }
     }
 
     /// The state moved while the pass was under way.

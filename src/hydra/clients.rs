@@ -127,22 +127,49 @@ impl Hydra {
         }
     }
 
-    /// Reads all clients, or all of one owner, page by page (`GET /clients`).
+    /// Reads all clients, or all of one owner, and keeps them. Each appears once; see
+    /// [`list_pages`](Self::list_pages).
+    pub async fn list_clients(&self, owner: Option<&str>) -> Result<Vec<OAuth2Client>, HydraError> {
+        let (mut clients, mut ids) = (Vec::new(), HashSet::new());
+        let keep = |page: Vec<OAuth2Client>| {
+            let new =
+                |client: &OAuth2Client| ids.insert(client.client_id.clone().unwrap_or_default());
+            clients.extend(page.into_iter().filter(new));
+        };
+        self.list_pages(owner, keep).await?;
+        Ok(clients)
+    }
+
+    /// Reads all clients, or all of one owner, page by page (`GET /clients`), and hands each page to
+    /// `visit`, so that they are never in memory all at once.
     ///
-    /// Each client appears once. Where pages are found by offset (1.x to 2.3), clients that are
-    /// created or deleted meanwhile can shift others out of the listing: that a client is missing
-    /// says nothing before [`get_client`](Self::get_client) says the same.
+    /// A client may appear again: a listing whose token has become too old starts anew. Where pages
+    /// are found by offset (1.x to 2.3), clients that are created or deleted meanwhile can shift
+    /// others out of the listing: that a client is missing says nothing before
+    /// [`get_client`](Self::get_client) says the same.
     ///
     /// Where clients are so large that a page exceeds its bound (16 MiB), smaller pages are read.
-    pub async fn list_clients(&self, owner: Option<&str>) -> Result<Vec<OAuth2Client>, HydraError> {
-        self.for_generation(|generation| self.list_all(generation, owner)).await
+    pub async fn list_pages(
+        &self,
+        owner: Option<&str>,
+        mut visit: impl FnMut(Vec<OAuth2Client>) + Send,
+    ) -> Result<(), HydraError> {
+        let expected = self.generation().await?;
+        match self.list_all(expected, owner, &mut visit).await {
+            Err(error) => {
+                let found = self.in_place_of(expected, error).await?;
+                self.list_all(found, owner, &mut visit).await
+            }
+            done => done,
+        }
     }
 
     async fn list_all(
         &self,
         generation: Generation,
         owner: Option<&str>,
-    ) -> Result<Vec<OAuth2Client>, HydraError> {
+        visit: &mut (impl FnMut(Vec<OAuth2Client>) + Send),
+    ) -> Result<(), HydraError> {
         let mut listing = Listing::new(generation, owner);
         while let Some(cursor) = listing.next_page()? {
             let mut request = Request::get(Operation::ListClients, listing.generation.clients());
@@ -150,13 +177,13 @@ impl Hydra {
             request.query = listing.generation.page(&cursor, listing.page_size, owner);
             match self.connection().call(request).await {
                 Ok(answer) => {
-                    listing.take(&cursor, &answer)?;
+                    visit(listing.take(&cursor, &answer)?);
                     self.remember(listing.generation);
                 }
                 Err(error) => listing.recover(&cursor, error)?,
             }
         }
-        Ok(listing.clients)
+        Ok(())
     }
 
     async fn on_client(
@@ -194,8 +221,6 @@ struct Listing<'a> {
     next: Option<Cursor>,
     visited: HashSet<Cursor>,
     restarts: usize,
-    ids: HashSet<String>,
-    clients: Vec<OAuth2Client>,
 }
 
 impl<'a> Listing<'a> {
@@ -207,8 +232,6 @@ impl<'a> Listing<'a> {
             next: Some(Cursor::Start),
             visited: HashSet::new(),
             restarts: 0,
-            ids: HashSet::new(),
-            clients: Vec::new(),
         }
     }
 
@@ -223,23 +246,19 @@ impl<'a> Listing<'a> {
         Ok(Some(cursor))
     }
 
-    fn take(&mut self, cursor: &Cursor, answer: &Answer) -> Result<(), HydraError> {
-        let page: Vec<OAuth2Client> = answer.decode(Operation::ListClients)?;
+    /// The clients on a page that was read.
+    fn take(&mut self, cursor: &Cursor, answer: &Answer) -> Result<Vec<OAuth2Client>, HydraError> {
+        let mut page: Vec<OAuth2Client> = answer.decode(Operation::ListClients)?;
         self.generation = self.generation.refined(&answer.headers);
         self.next = self.generation.next(cursor, self.page_size, page.len(), &answer.headers);
-        for client in page {
-            let of_owner =
-                self.owner.is_none_or(|owner| owner == client.owner.as_deref().unwrap_or_default());
-            let id = client.client_id.clone().unwrap_or_default();
-            if of_owner && self.ids.insert(id) {
-                self.clients.push(client);
-            }
+        // 1.x before 1.10.5 does not filter.
+        if let Some(owner) = self.owner {
+            page.retain(|client| client.owner.as_deref().unwrap_or_default() == owner);
         }
-        Ok(())
+        Ok(page)
     }
 
-    /// Starts again, if that can help against `error`. What was read so far stays: it is read again,
-    /// and nothing appears twice.
+    /// Starts again, if that can help against `error`. What was read so far is read again.
     fn recover(&mut self, cursor: &Cursor, error: HydraError) -> Result<(), HydraError> {
         if error.is_too_large() && self.page_size > 1 {
             self.page_size /= 2;

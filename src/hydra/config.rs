@@ -7,6 +7,7 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretSlice;
 use url::Url;
 
+use super::address::Base;
 use super::headers::InvalidHeaders;
 use super::request::RequestHook;
 
@@ -17,6 +18,8 @@ pub struct HydraConfig {
     /// `/admin/clients`, `/clients` or `/admin`, which the settings of hydra-maester have, is not
     /// part of it.
     pub admin_url: Url,
+    /// The address of the public API, whose discovery document is read. It gets none of the headers.
+    pub public_url: Option<Url>,
     /// Certificate authorities in PEM, trusted instead of those of the system.
     pub ca_pem: Option<Vec<u8>>,
     /// Certificate and private key in PEM by which the operator identifies itself.
@@ -72,6 +75,7 @@ impl HydraConfig {
     pub fn new(admin_url: Url) -> Self {
         Self {
             admin_url,
+            public_url: None,
             ca_pem: None,
             client_certificate_pem: None,
             headers_file: None,
@@ -96,14 +100,7 @@ impl HydraConfig {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(ConfigError::AdminUrl("must not have a query or fragment"));
         }
-        let path = url.path().trim_end_matches('/');
-        let path = ["/admin/clients", "/clients", "/admin"]
-            .iter()
-            .find_map(|ending| path.strip_suffix(ending))
-            .unwrap_or(path);
-        let mut base = url.clone();
-        base.set_path(path.trim_end_matches('/'));
-        Ok(base)
+        Ok(Base::of(url).into_url())
     }
 
     pub(super) fn forwarded_proto_value(&self) -> Result<Option<HeaderValue>, ConfigError> {

@@ -1,7 +1,8 @@
 //! HTTP to one Hydra: addresses, headers, bounds and the reading of answers.
 
 use std::error::Error;
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -77,16 +78,22 @@ impl Answer {
 pub(super) struct Connection {
     http: Client,
     base: Url,
+    public: Option<Url>,
     headers: Option<HeadersFile>,
     forwarded_proto: Option<HeaderValue>,
     on_request: Option<RequestHook>,
+    /// Until when the server has asked to be left alone.
+    paused_until: Mutex<Option<Instant>>,
 }
 
 impl Connection {
     pub(super) fn new(config: HydraConfig) -> Result<Self, ConfigError> {
         let base = config.base()?;
         let forwarded_proto = config.forwarded_proto_value()?;
-        let http = http_client(&config, base.scheme() == "https")?;
+        let public = config.public_url.clone();
+        let tls =
+            [Some(&base), public.as_ref()].iter().flatten().any(|url| url.scheme() == "https");
+        let http = http_client(&config, tls)?;
         let headers = config.headers_file.map(|path| {
             HeadersFile::open(path.clone())
                 .map_err(|problem| ConfigError::Headers { path, problem })
@@ -94,15 +101,22 @@ impl Connection {
         Ok(Self {
             http,
             base,
+            public,
             headers: headers.transpose()?,
             forwarded_proto,
             on_request: config.on_request,
+            paused_until: Mutex::new(None),
         })
     }
 
     /// Sends a request and reads the answer. An answer that reports no success is an error.
+    ///
+    /// A server that asks to wait means everybody: until then nothing is sent to it.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Answer, HydraError> {
         let (operation, generation) = (request.operation, request.generation);
+        if let Some(remaining) = self.pause(Instant::now()) {
+            return Err(HydraError::paused(operation, remaining));
+        }
         let secret = request.secret;
         let headers = self.headers();
         let answer = self.send(request, headers.clone()).await?;
@@ -110,21 +124,78 @@ impl Connection {
             return Ok(answer);
         }
         let secrets = headers::secrets(&headers).chain(secret.map(ClientSecret::expose));
-        Err(HydraError::refused(&Refusal {
+        let error = HydraError::refused(&Refusal {
             operation,
             generation,
             status: answer.status,
             headers: &answer.headers,
             body: &answer.body,
             secrets: secrets.collect(),
+        });
+        if let Some(wait) = error.retry_after() {
+            self.wait_until(Instant::now() + wait);
+        }
+        Err(error)
+    }
+
+    /// The time for which nothing is to be sent.
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        let until = (*self.paused_until())?;
+        let remaining = until.saturating_duration_since(now);
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
+    /// The later of two wishes counts: answers may overtake each other.
+    fn wait_until(&self, until: Instant) {
+        let mut paused = self.paused_until();
+        *paused = (*paused).max(Some(until));
+    }
+
+    fn paused_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a document of the public API, without any header that is meant for the admin API.
+    /// `None`: its address is not set.
+    pub(super) async fn public(
+        &self,
+        operation: Operation,
+        path: &str,
+    ) -> Option<Result<Answer, HydraError>> {
+        let mut url = self.public.clone()?;
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        let request =
+            self.http.get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        let answer = self.exchange(operation, Request::get(operation, path).limit(), request).await;
+        Some(answer.and_then(|answer| {
+            if answer.status.is_success() {
+                return Ok(answer);
+            }
+            Err(HydraError::refused(&Refusal {
+                operation,
+                generation: None,
+                status: answer.status,
+                headers: &answer.headers,
+                body: &answer.body,
+                secrets: Vec::new(),
+            }))
         }))
     }
 
     /// Sends a request and reads the answer, whatever its status is.
     async fn send(&self, request: Request<'_>, headers: HeaderMap) -> Result<Answer, HydraError> {
         let (operation, limit) = (request.operation, request.limit());
+        self.exchange(operation, limit, self.prepare(request, headers)).await
+    }
+
+    async fn exchange(
+        &self,
+        operation: Operation,
+        limit: usize,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answer, HydraError> {
         let started = Instant::now();
-        let result = match self.prepare(request, headers).send().await {
+        let result = match request.send().await {
             Ok(response) => read(response, limit).await,
             Err(error) => Err(Unread::from(error)),
         };

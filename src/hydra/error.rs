@@ -78,7 +78,7 @@ impl HydraError {
     }
 
     /// How long the server asks to wait (`Retry-After` or `x-ratelimit-reset`, in seconds, of a 429
-    /// or 503), at most an hour.
+    /// or 503), at most five minutes.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -134,6 +134,15 @@ impl HydraError {
                       Hydra's admin API?";
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
         Self::new(operation, ErrorKind::Unreachable, status, detail.to_owned())
+    }
+
+    /// Nothing was sent, because the server has asked to wait, and has not said since that it is over.
+    pub(super) fn paused(operation: Operation, remaining: Duration) -> Self {
+        let detail = "not sent: Hydra, or a proxy before it, has asked to wait".to_owned();
+        Self {
+            retry_after: Some(remaining),
+            ..Self::new(operation, ErrorKind::Transient, None, detail)
+        }
     }
 
     /// A listing that does not come to an end.
@@ -217,7 +226,7 @@ fn is_misplaced(status: StatusCode, explanation: Option<&Explanation>) -> bool {
 }
 
 fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    const AT_MOST: Duration = Duration::from_hours(1);
+    const AT_MOST: Duration = Duration::from_mins(5);
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
@@ -353,7 +362,7 @@ mod tests {
             (429, "retry-after", "7", Some(7)),
             (503, "retry-after", "7", Some(7)),
             (429, "x-ratelimit-reset", "9", Some(9)),
-            (429, "retry-after", "99999999999", Some(3600)),
+            (429, "retry-after", "99999999999", Some(300)),
             (500, "retry-after", "7", None),
             (429, "retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", None),
             (429, "retry-after", "-1", None),

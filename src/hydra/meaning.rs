@@ -39,6 +39,13 @@ pub enum Unlearned {
     AssumeDifferent,
 }
 
+/// A duration as Go writes it; none where Go would not read it, and for negative ones.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    let nanoseconds = duration::nanoseconds(text)?;
+    u64::try_from(nanoseconds).ok().map(std::time::Duration::from_nanos)
+}
+
 type Canonical = fn(&str) -> String;
 
 /// How one member is compared. Absent means empty (`""`, `[]`, `false`, `null`) throughout.

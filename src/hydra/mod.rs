@@ -9,6 +9,7 @@
 //! secret or the words of another program. No request is repeated, except one that met another
 //! generation than expected, which has had no effect.
 
+pub mod address;
 mod clients;
 mod config;
 mod connection;
@@ -22,6 +23,7 @@ mod metadata;
 mod oauth2_client;
 mod request;
 mod secret;
+mod well_known;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +32,7 @@ use serde::de::IgnoredAny;
 
 use connection::{Connection, Request};
 
+pub use address::{Base, ClientsAddress, InvalidAddress};
 pub use clients::{Created, Deletion};
 pub use config::{ConfigError, HydraConfig};
 pub use error::{ErrorKind, HydraError};
@@ -39,6 +42,7 @@ pub use id::{ClientId, InvalidId};
 pub use oauth2_client::OAuth2Client;
 pub use request::{Operation, Outcome, RequestHook};
 pub use secret::{ClientSecret, InvalidSecret};
+pub use well_known::WellKnown;
 
 /// The admin API of one Hydra. Clones share their connections and what was found out about Hydra.
 #[derive(Clone)]
@@ -119,12 +123,22 @@ impl Hydra {
     {
         let expected = self.generation().await?;
         match attempt(expected).await {
-            Err(error) if error.is_misplaced() => {
-                let found = self.discover().await?;
-                if found == expected { Err(error) } else { attempt(found).await }
-            }
-            result => result,
+            Err(error) => attempt(self.in_place_of(expected, error).await?).await,
+            done => done,
         }
+    }
+
+    /// The generation that has taken the place of `expected`, if that is what `error` is about.
+    async fn in_place_of(
+        &self,
+        expected: Generation,
+        error: HydraError,
+    ) -> Result<Generation, HydraError> {
+        if !error.is_misplaced() {
+            return Err(error);
+        }
+        let found = self.discover().await?;
+        if found == expected { Err(error) } else { Ok(found) }
     }
 }
 
@@ -141,6 +155,7 @@ mod tests {
         assert_send(|hydra, id, body| async move { hydra.replace_client(&id, &body, None).await });
         assert_send(|hydra, id, _| async move { hydra.delete_client(&id).await });
         assert_send(|hydra, id, _| async move { hydra.list_clients(Some(id.as_str())).await });
+        assert_send(|hydra, _, _| async move { hydra.list_pages(None, |_| ()).await });
         assert_send(|hydra, _, _| async move { hydra.generation().await });
         assert_send(|hydra, _, _| async move { (hydra.version().await, hydra.ready().await) });
     }

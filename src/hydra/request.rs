@@ -25,6 +25,8 @@ pub enum Operation {
     Ready,
     /// The requests that find out the generation.
     Discover,
+    /// GET of the discovery document of the public API.
+    WellKnown,
 }
 
 impl Operation {
@@ -40,6 +42,7 @@ impl Operation {
             Self::Version => "version",
             Self::Ready => "ready",
             Self::Discover => "discover",
+            Self::WellKnown => "well_known",
         }
     }
 
@@ -60,6 +63,7 @@ impl fmt::Display for Operation {
             Self::Version => "get version",
             Self::Ready => "get readiness",
             Self::Discover => "find the admin API",
+            Self::WellKnown => "get the discovery document",
         })
     }
 }

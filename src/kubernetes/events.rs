@@ -5,11 +5,15 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+use tokio::sync::mpsc;
 
 use super::ApiError;
 
 /// Longest note that the API server takes: 1 kB (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
+
+/// Events that may wait: the transitions of several thousand resources at once.
+const LONGEST_QUEUE: usize = 8192;
 
 /// Something that a person should be told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,22 +40,38 @@ impl Notice {
     }
 }
 
-/// Publishes events about the resources of one controller.
+/// Takes events about the resources of one controller. They are published by the [`Publisher`]
+/// that belongs to it, so that nobody waits for it.
 #[derive(Clone)]
 pub struct Events {
+    queue: mpsc::Sender<Queued>,
+}
+
+/// Publishes what is queued, one event after the other: bursts are spread out, and what is about one
+/// object keeps its order.
+pub struct Publisher {
     recorder: Recorder,
+    queue: mpsc::Receiver<Queued>,
+}
+
+struct Queued {
+    regarding: ObjectReference,
+    event: Event,
+}
+
+/// Events reported by `controller`, from the Pod named in `HOSTNAME`.
+#[must_use]
+pub fn events(client: Client, controller: &str, instance: Option<String>) -> (Events, Publisher) {
+    let reporter = Reporter { controller: controller.to_owned(), instance };
+    let (sender, receiver) = mpsc::channel(LONGEST_QUEUE);
+    let publisher = Publisher { recorder: Recorder::new(client, reporter), queue: receiver };
+    (Events { queue: sender }, publisher)
 }
 
 impl Events {
-    /// Events reported by `controller`, from the Pod named in `HOSTNAME`.
-    #[must_use]
-    pub fn new(client: Client, controller: &str, instance: Option<String>) -> Self {
-        let reporter = Reporter { controller: controller.to_owned(), instance };
-        Self { recorder: Recorder::new(client, reporter) }
-    }
-
-    /// Logs `notices` and publishes them about `regarding`. A failure is logged and forgotten.
-    pub async fn publish(&self, regarding: &ObjectReference, notices: Vec<Notice>) {
+    /// Logs `notices` and queues them for publication about `regarding`. Where the queue is full the
+    /// event is logged as lost and forgotten.
+    pub fn publish(&self, regarding: &ObjectReference, notices: Vec<Notice>) {
         for notice in notices {
             tracing::info!(event = notice.reason, "{}", notice.note);
             let event = Event {
@@ -61,15 +81,45 @@ impl Events {
                 action: notice.action.to_owned(),
                 secondary: None,
             };
-            if let Err(error) = self.recorder.publish(&event, regarding).await {
+            if self.queue.try_send(Queued { regarding: regarding.clone(), event }).is_err() {
                 tracing::warn!(
-                    error = %ApiError::from(error),
                     reason = notice.reason,
-                    object = regarding.name,
-                    namespace = regarding.namespace,
-                    "Could not publish an event"
+                    "Could not publish an event: too many are waiting"
                 );
             }
+        }
+    }
+}
+
+impl Publisher {
+    /// Publishes events until `ended` completes and those that are queued by then are published. A
+    /// failure is logged and forgotten.
+    pub async fn run(mut self, ended: impl Future<Output = ()>) {
+        tokio::pin!(ended);
+        let mut is_open = true;
+        loop {
+            tokio::select! {
+                queued = self.queue.recv() => match queued {
+                    Some(queued) => self.publish(queued).await,
+                    None => return,
+                },
+                () = &mut ended, if is_open => {
+                    is_open = false;
+                    self.queue.close();
+                }
+            }
+        }
+    }
+
+    async fn publish(&self, Queued { regarding, event }: Queued) {
+        if let Err(error) = self.recorder.publish(&event, &regarding).await {
+            tracing::warn!(
+                error = %ApiError::from(error),
+                reason = event.reason,
+                object = regarding.name,
+                namespace = regarding.namespace,
+                "Could not publish an event"
+            );
         }
     }
 }

@@ -6,10 +6,12 @@ pub mod error;
 pub mod events;
 pub mod ownership;
 pub mod referrers;
+pub mod secret_content;
 pub mod secrets;
 pub mod status;
 pub mod streams;
 
 pub use error::ApiError;
-pub use ownership::{Owner, SecretKeys, SecretState, SecretVersion, StoredCredentials};
+pub use ownership::{Lookup, Owner, SecretState, SecretVersion, StoredCredentials};
+pub use secret_content::{KeyPair, SecretChanges, SecretContent};
 pub use secrets::Secrets;

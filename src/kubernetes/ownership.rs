@@ -10,6 +10,8 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use secrecy::SecretString;
 
+use super::secret_content::{Held, KeyPair};
+
 /// The resource that asks, as far as ownership is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -23,13 +25,22 @@ pub struct Owner {
     pub uid: String,
 }
 
-/// Names of the two data keys of a Secret.
+/// How to look at a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretKeys {
-    /// Key of the client id.
-    pub id: String,
-    /// Key of the client secret.
-    pub secret: String,
+pub struct Lookup {
+    /// The keys it should have.
+    pub keys: KeyPair,
+    /// Keys that it may have instead, in the order in which they are looked for.
+    pub others: Vec<KeyPair>,
+    /// Whether the client authenticates with a client secret, so that a Secret of the user's must
+    /// hold one.
+    pub needs_secret: bool,
+}
+
+impl Lookup {
+    fn pairs(&self) -> impl Iterator<Item = &KeyPair> + Clone {
+        std::iter::once(&self.keys).chain(&self.others)
+    }
 }
 
 /// Which version of which Secret: changes with every write to it.
@@ -61,8 +72,12 @@ pub struct StoredCredentials {
     pub id: Option<String>,
     /// Value of the client secret key, where it is present and is text.
     pub secret: Option<SecretString>,
-    /// Whether the Secret carries the labels that this operator gives to those it creates.
+    /// Whether the Secret carries the labels that this operator gives to those it writes.
     pub created_here: bool,
+    /// The keys under which the credentials were found.
+    pub keys: KeyPair,
+    /// All that the Secret holds.
+    pub held: Held,
 }
 
 /// Whose a Secret is.
@@ -74,6 +89,14 @@ pub enum SecretState {
     Ours(StoredCredentials),
     /// Holds credentials and belongs to no resource of the operator: used, never modified.
     Users(StoredCredentials),
+    /// Was written for a resource of the same kind and name that is no more: restored from a
+    /// backup, or about to be collected.
+    Inherited {
+        /// What it holds.
+        stored: StoredCredentials,
+        /// The uid of that resource.
+        former: String,
+    },
     /// Anything else: reported, never read further, never touched.
     Foreign(Foreign),
 }
@@ -84,6 +107,17 @@ impl SecretState {
     pub fn version(&self) -> Option<&SecretVersion> {
         match self {
             Self::Ours(stored) | Self::Users(stored) => Some(&stored.version),
+            Self::Absent | Self::Foreign(_) | Self::Inherited { .. } => None,
+        }
+    }
+
+    /// What it holds, if that may be read.
+    #[must_use]
+    pub fn stored(&self) -> Option<&StoredCredentials> {
+        match self {
+            Self::Ours(stored) | Self::Users(stored) | Self::Inherited { stored, .. } => {
+                Some(stored)
+            }
             Self::Absent | Self::Foreign(_) => None,
         }
     }
@@ -105,16 +139,13 @@ pub enum Foreign {
     NotText(String),
 }
 
-/// Decides whose `secret` is. `needs_secret`: whether the client authenticates with a client
-/// secret, so that a Secret of the user's must hold one. `labels`: those of Secrets created by the
-/// operator.
+/// Decides whose `secret` is. `labels`: those that the operator gives to Secrets that it writes.
 #[must_use]
 pub fn classify(
     secret: Option<&Secret>,
     owner: &Owner,
-    keys: &SecretKeys,
+    lookup: &Lookup,
     labels: &BTreeMap<String, String>,
-    needs_secret: bool,
 ) -> SecretState {
     let Some(secret) = secret else { return SecretState::Absent };
     let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
@@ -123,37 +154,55 @@ pub fn classify(
             && reference.api_version.split('/').next() == Some(owner.group.as_str())
     };
     if owners.iter().filter(of_our_kind).any(|reference| reference.uid == owner.uid) {
-        return SecretState::Ours(stored(secret, keys, labels));
+        return SecretState::Ours(stored(secret, found_keys(secret, lookup), labels));
     }
-    if let Some(other) = owners.iter().find(of_our_kind) {
-        return SecretState::Foreign(Foreign::OwnedBy {
+    match owners.iter().find(of_our_kind) {
+        // Names are unique: that resource is no more.
+        Some(former) if former.name == owner.name => {
+            let stored = stored(secret, found_keys(secret, lookup), labels);
+            SecretState::Inherited { stored, former: former.uid.clone() }
+        }
+        Some(other) => SecretState::Foreign(Foreign::OwnedBy {
             name: other.name.clone(),
             uid: other.uid.clone(),
-        });
+        }),
+        None => users(secret, lookup, labels),
     }
-    let needed: Vec<&str> =
-        if needs_secret { vec![&keys.id, &keys.secret] } else { vec![&keys.id] };
-    let missing: Vec<String> =
-        needed.iter().filter(|key| value(secret, key).is_none()).map(ToString::to_string).collect();
-    if !missing.is_empty() {
-        return SecretState::Foreign(Foreign::Lacks(missing));
-    }
-    if let Some(key) = needed.iter().find(|key| text(secret, key).is_none()) {
-        return SecretState::Foreign(Foreign::NotText((*key).to_owned()));
+}
+
+fn users(secret: &Secret, lookup: &Lookup, labels: &BTreeMap<String, String>) -> SecretState {
+    let missing = |keys: &KeyPair| -> Vec<String> {
+        needed(keys, lookup).filter(|key| value(secret, key).is_none()).cloned().collect()
+    };
+    let Some(keys) = lookup.pairs().find(|keys| missing(keys).is_empty()) else {
+        return SecretState::Foreign(Foreign::Lacks(missing(&lookup.keys)));
+    };
+    if let Some(key) = needed(keys, lookup).find(|key| text(secret, key).is_none()) {
+        return SecretState::Foreign(Foreign::NotText(key.clone()));
     }
     SecretState::Users(stored(secret, keys, labels))
 }
 
-fn stored(
-    secret: &Secret,
-    keys: &SecretKeys,
-    labels: &BTreeMap<String, String>,
-) -> StoredCredentials {
+fn needed<'a>(keys: &'a KeyPair, lookup: &Lookup) -> impl Iterator<Item = &'a String> {
+    std::iter::once(&keys.id).chain(lookup.needs_secret.then_some(&keys.secret))
+}
+
+/// The keys under which a Secret of ours has an id, or at least a secret.
+fn found_keys<'a>(secret: &Secret, lookup: &'a Lookup) -> &'a KeyPair {
+    let with_id = lookup.pairs().find(|keys| value(secret, &keys.id).is_some());
+    with_id
+        .or_else(|| lookup.pairs().find(|keys| value(secret, &keys.secret).is_some()))
+        .unwrap_or(&lookup.keys)
+}
+
+fn stored(secret: &Secret, keys: &KeyPair, labels: &BTreeMap<String, String>) -> StoredCredentials {
     StoredCredentials {
         version: SecretVersion::of(&secret.metadata),
         id: text(secret, &keys.id).map(ToOwned::to_owned),
         secret: text(secret, &keys.secret).map(SecretString::from),
         created_here: labels.iter().all(|(key, value)| secret.labels().get(key) == Some(value)),
+        keys: keys.clone(),
+        held: Held::of(secret, labels),
     }
 }
 
@@ -178,8 +227,12 @@ mod tests {
         }
     }
 
-    fn keys() -> SecretKeys {
-        SecretKeys { id: "CLIENT_ID".into(), secret: "CLIENT_SECRET".into() }
+    fn lookup(needs_secret: bool) -> Lookup {
+        Lookup {
+            keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
+            others: vec![KeyPair::new("client_id", "client_secret")],
+            needs_secret,
+        }
     }
 
     fn reference(api_version: &str, kind: &str, uid: &str) -> OwnerReference {
@@ -207,6 +260,7 @@ mod tests {
             SecretState::Absent => "absent".into(),
             SecretState::Ours(_) => "ours".into(),
             SecretState::Users(_) => "user's".into(),
+            SecretState::Inherited { former, .. } => format!("inherited from {former}"),
             SecretState::Foreign(foreign) => format!("{foreign:?}"),
         }
     }
@@ -240,7 +294,31 @@ mod tests {
                 "our name, another uid",
                 Some(secret(vec![reference(API, "OAuth2Client", "uid-2")], both)),
                 true,
-                r#"OwnedBy { name: "shop", uid: "uid-2" }"#,
+                "inherited from uid-2",
+            ),
+            (
+                "another name",
+                Some(secret(
+                    vec![OwnerReference {
+                        name: "bank".into(),
+                        ..reference(API, "OAuth2Client", "uid-2")
+                    }],
+                    both,
+                )),
+                true,
+                r#"OwnedBy { name: "bank", uid: "uid-2" }"#,
+            ),
+            (
+                "the keys of former times",
+                Some(secret(vec![], &[("client_id", b"id"), ("client_secret", b"s")])),
+                true,
+                "user's",
+            ),
+            (
+                "one key of each kind",
+                Some(secret(vec![], &[("CLIENT_ID", b"id"), ("client_secret", b"s")])),
+                true,
+                r#"Lacks(["CLIENT_SECRET"])"#,
             ),
             (
                 "our uid among several owners",
@@ -291,9 +369,27 @@ mod tests {
             ),
         ];
         for (name, secret, needs_secret, expected) in cases {
-            let state =
-                classify(secret.as_ref(), &owner(), &keys(), &BTreeMap::new(), needs_secret);
+            let lookup = lookup(needs_secret);
+            let state = classify(secret.as_ref(), &owner(), &lookup, &BTreeMap::new());
             assert_eq!(describe(&state), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn credentials_are_found_under_the_keys_that_have_them() {
+        let found = |data: &[(&str, &[u8])]| {
+            let ours = secret(vec![reference("hydra.ory.sh/v1", "OAuth2Client", "uid-1")], data);
+            let state = classify(Some(&ours), &owner(), &lookup(true), &BTreeMap::new());
+            let stored = state.stored().unwrap();
+            (stored.keys.id.clone(), stored.id.clone(), stored.secret.is_some())
+        };
+        let (new, old) = (("CLIENT_ID", &b"new"[..]), ("client_id", &b"old"[..]));
+        let secret = ("client_secret", &b"s"[..]);
+        let upper = |id: Option<&str>, has| ("CLIENT_ID".to_owned(), id.map(Into::into), has);
+        let lower = |id: Option<&str>, has| ("client_id".to_owned(), id.map(Into::into), has);
+        assert_eq!(found(&[new, old, secret]), upper(Some("new"), false));
+        assert_eq!(found(&[old, secret]), lower(Some("old"), true));
+        assert_eq!(found(&[secret]), lower(None, true));
+        assert_eq!(found(&[]), upper(None, false));
     }
 }

@@ -4,7 +4,7 @@
 //! the few that a resource refers to wake that resource, the others leave no trace in memory.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -53,13 +53,30 @@ struct Inner<R> {
 }
 
 struct Entry<R> {
-    resources: BTreeSet<R>,
+    /// Sorted. As a rule there is one: a tree would take half a kilobyte for it.
+    resources: Vec<R>,
     /// The version that a pass last read or wrote; an event with it is an echo.
     handled: Option<SecretVersion>,
+    /// What the watch last said.
+    heard: Heard,
     /// Whether a pass has found or made the Secret.
     exists: bool,
     /// Whether the list under way has not named the Secret so far.
     unlisted: bool,
+}
+
+/// What the watch has said of a Secret since a resource refers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Heard {
+    /// Nothing so far. What a pass has read stands until it does.
+    Nothing {
+        /// The version that a pass has read.
+        read: Option<SecretVersion>,
+    },
+    /// It exists in this version. A pass does not override it: what a pass has read may be older.
+    Version(SecretVersion),
+    /// It does not exist.
+    Gone,
 }
 
 impl<R> Default for Referrers<R> {
@@ -78,12 +95,15 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
         inner.forget(resource);
         inner.by_resource.insert(resource.clone(), secret.clone());
         let entry = inner.by_secret.entry(secret).or_insert_with(|| Entry {
-            resources: BTreeSet::new(),
+            resources: Vec::with_capacity(1),
             handled: None,
+            heard: Heard::Nothing { read: None },
             exists: false,
             unlisted: false,
         });
-        entry.resources.insert(resource.clone());
+        if let Err(place) = entry.resources.binary_search(resource) {
+            entry.resources.insert(place, resource.clone());
+        }
     }
 
     /// `resource` is gone.
@@ -95,8 +115,21 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
     pub fn handled(&self, secret: &SecretRef, version: &SecretVersion) {
         if let Some(entry) = self.lock().by_secret.get_mut(secret) {
             entry.exists = true;
+            if let Heard::Nothing { read } = &mut entry.heard {
+                *read = Some(version.clone());
+            }
             // Two resources that claim one Secret must each hear of every change.
             entry.handled = (entry.resources.len() == 1).then(|| version.clone());
+        }
+    }
+
+    /// The version of `secret` as it is now, as far as that is known without a request.
+    #[must_use]
+    pub fn version(&self, secret: &SecretRef) -> Option<SecretVersion> {
+        match &self.lock().by_secret.get(secret)?.heard {
+            Heard::Nothing { read } => read.clone(),
+            Heard::Version(version) => Some(version.clone()),
+            Heard::Gone => None,
         }
     }
 
@@ -113,17 +146,19 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
                 let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
                 entry.unlisted = false;
                 entry.exists = true;
+                entry.heard = Heard::Version(version.clone());
                 if entry.handled.as_ref() == Some(version) { Vec::new() } else { entry.all() }
             }
             SecretEvent::Gone { secret } => {
                 let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
                 entry.exists = false;
+                entry.heard = Heard::Gone;
                 entry.all()
             }
             SecretEvent::ListEnds { namespace } => inner
                 .within(namespace.as_deref())
-                .filter(|entry| entry.unlisted && entry.exists)
-                .flat_map(|entry| entry.all())
+                .filter(|entry| entry.unlisted)
+                .flat_map(Entry::missing)
                 .collect(),
         }
     }
@@ -134,8 +169,15 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
 }
 
 impl<R: Clone> Entry<R> {
+    /// A list did not name the Secret. Wakes those that have seen it before.
+    fn missing(&mut self) -> Vec<R> {
+        self.unlisted = false;
+        self.heard = Heard::Gone;
+        if self.exists { self.all() } else { Vec::new() }
+    }
+
     fn all(&self) -> Vec<R> {
-        self.resources.iter().cloned().collect()
+        self.resources.clone()
     }
 }
 
@@ -155,7 +197,7 @@ impl<R: Eq + Hash + Ord> Inner<R> {
     fn forget(&mut self, resource: &R) {
         let Some(secret) = self.by_resource.remove(resource) else { return };
         if let Some(entry) = self.by_secret.get_mut(&secret) {
-            entry.resources.remove(resource);
+            entry.resources.retain(|known| known != resource);
             if entry.resources.is_empty() {
                 self.by_secret.remove(&secret);
             }
@@ -219,6 +261,28 @@ mod tests {
         assert_eq!(referrers.affected(&seen("s", "1")), ["a", "b"]);
         assert!(referrers.affected(&SecretEvent::ListBegins { namespace: None }).is_empty());
         assert_eq!(referrers.affected(&SecretEvent::ListEnds { namespace: None }), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_watch_has_the_last_word_on_the_version() {
+        let referrers = Referrers::default();
+        let known = || referrers.version(&secret("s")).map(|version| version.resource_version);
+        referrers.handled(&secret("s"), &version("0"));
+        assert_eq!(known(), None, "nobody refers to it");
+        referrers.refer(&"a", secret("s"));
+        assert_eq!(known(), None);
+        referrers.handled(&secret("s"), &version("1"));
+        assert_eq!(known().as_deref(), Some("1"));
+        let _ = referrers.affected(&seen("s", "2"));
+        referrers.handled(&secret("s"), &version("1"));
+        assert_eq!(known().as_deref(), Some("2"));
+        let _ = referrers.affected(&gone("s"));
+        referrers.handled(&secret("s"), &version("2"));
+        assert_eq!(known(), None);
+        let _ = referrers.affected(&seen("s", "3"));
+        let _ = referrers.affected(&SecretEvent::ListBegins { namespace: None });
+        let _ = referrers.affected(&SecretEvent::ListEnds { namespace: None });
+        assert_eq!(known(), None);
     }
 
     #[test]

@@ -9,48 +9,32 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
-use serde_json::json;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
 
 use super::{
     ApiError, Owner, SecretState,
-    ownership::{SecretKeys, SecretVersion, classify},
+    ownership::{Lookup, SecretVersion, classify},
+    secret_content::{FIELD_MANAGER, SecretChanges, SecretContent},
 };
-
-/// Field manager of the credentials in a Secret: one manager for the one place that writes them.
-const FIELD_MANAGER: &str = "hydra-operator/credentials";
-
-/// The data of a Secret: client id, where it is known, and client secret, where there is one.
-#[derive(Clone, Copy)]
-pub struct SecretData<'a> {
-    /// Value of the client id key.
-    pub id: Option<&'a str>,
-    /// Value of the client secret key.
-    pub secret: Option<&'a str>,
-}
 
 /// The Secrets of one namespace.
 #[derive(Clone)]
 pub struct Secrets {
     api: Api<Secret>,
-    keys: SecretKeys,
     labels: BTreeMap<String, String>,
 }
 
 impl Secrets {
-    /// The Secrets of `namespace`; new ones get `labels`.
+    /// The Secrets of `namespace`; those that are written get `labels`.
     #[must_use]
-    pub fn new(
-        client: Client,
-        namespace: &str,
-        keys: SecretKeys,
-        labels: BTreeMap<String, String>,
-    ) -> Self {
-        Self { api: Api::namespaced(client, namespace), keys, labels }
+    pub fn new(client: Client, namespace: &str, labels: BTreeMap<String, String>) -> Self {
+        Self { api: Api::namespaced(client, namespace), labels }
     }
 
-    /// Reads the Secret `name` and decides whose it is. `needs_secret`: see [`classify`].
+    /// Reads the Secret `name` and decides whose it is.
     ///
     /// A name that no Secret can have is not asked for: it is text of a tenant's, and would become
     /// a part of the address of the request.
@@ -58,16 +42,16 @@ impl Secrets {
         &self,
         name: &str,
         owner: &Owner,
-        needs_secret: bool,
+        lookup: &Lookup,
     ) -> Result<SecretState, ApiError> {
         if !is_name(name) {
             return Ok(SecretState::Absent);
         }
         let secret = self.api.get_opt(name).await?;
-        Ok(classify(secret.as_ref(), owner, &self.keys, &self.labels, needs_secret))
+        Ok(classify(secret.as_ref(), owner, lookup, &self.labels))
     }
 
-    /// Creates the Secret `name` with `data`, owned by `owner`.
+    /// Creates the Secret `name` with `content`, owned by `owner`.
     ///
     /// A POST and not an apply: an apply would take over a Secret that somebody else made in
     /// between. Fails with a conflict when the Secret exists.
@@ -76,17 +60,22 @@ impl Secrets {
         name: &str,
         owner: &Owner,
         api_version: &str,
-        data: &SecretData<'_>,
+        content: &SecretContent,
     ) -> Result<SecretVersion, ApiError> {
+        let mut labels = content.labels.clone();
+        labels.extend(self.labels.clone());
+        let bytes = |value: &SecretString| ByteString(value.expose_secret().as_bytes().to_vec());
+        let data = content.data.iter().map(|(key, value)| (key.clone(), bytes(value)));
         let secret = Secret {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
-                labels: Some(self.labels.clone()),
+                labels: Some(labels),
+                annotations: Some(content.annotations.clone()),
                 owner_references: Some(vec![reference(owner, api_version)]),
                 ..ObjectMeta::default()
             },
-            type_: Some("Opaque".to_owned()),
-            data: Some(self.encode(data)),
+            type_: Some(content.secret_type.clone()),
+            data: Some(data.collect()),
             ..Secret::default()
         };
         let params =
@@ -95,31 +84,61 @@ impl Secrets {
         Ok(SecretVersion::of(&created.metadata))
     }
 
-    /// Writes `data` into the Secret `name`, provided that it is still the version that was read.
+    /// Makes `changes` to the Secret `name`, provided that it is still the version that was read.
     ///
-    /// Server-side apply of the two keys and our labels alone, forced: whoever edited them meant the operator to
-    /// see it, and the operator has decided. Other keys are left as they are. Fails with a conflict
-    /// when the Secret changed or was replaced meanwhile.
-    pub async fn apply(
+    /// Whoever edited what changes meant the operator to see it, and the operator has decided.
+    /// Everything else is left as it is. Fails with a conflict when the Secret changed or was
+    /// replaced meanwhile.
+    pub async fn change(
         &self,
         name: &str,
         read: &SecretVersion,
-        data: &SecretData<'_>,
+        changes: &SecretChanges,
     ) -> Result<SecretVersion, ApiError> {
-        let patch = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": name,
-                "uid": read.uid,
-                "resourceVersion": read.resource_version,
-                "labels": self.labels,
-            },
-            "data": self.encode(data),
-        });
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let applied = self.api.patch(name, &params, &Patch::Apply(&patch)).await?;
-        Ok(SecretVersion::of(&applied.metadata))
+        self.patch(name, read, changes.patch(&self.labels)).await
+    }
+
+    /// [`Self::change`], with `owner` in place of the former owner of uid `former`.
+    pub async fn inherit(
+        &self,
+        name: &str,
+        read: &SecretVersion,
+        (owner, api_version): (&Owner, &str),
+        former: &str,
+        changes: &SecretChanges,
+    ) -> Result<SecretVersion, ApiError> {
+        let mut patch = changes.patch(&self.labels);
+        patch["metadata"]["ownerReferences"] =
+            json!([{ "uid": former, "$patch": "delete" }, reference(owner, api_version)]);
+        self.patch(name, read, patch).await
+    }
+
+    async fn patch(
+        &self,
+        name: &str,
+        read: &SecretVersion,
+        mut patch: Value,
+    ) -> Result<SecretVersion, ApiError> {
+        patch["metadata"]["uid"] = json!(read.uid);
+        patch["metadata"]["resourceVersion"] = json!(read.resource_version);
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = self.api.patch_metadata(name, &params, &Patch::Strategic(&patch)).await?;
+        Ok(SecretVersion::of(&patched.metadata))
+    }
+
+    /// Deletes the Secret `name`, provided that it is still the version that was read. One that is
+    /// gone already is no failure; one that changed or was replaced meanwhile is a conflict.
+    pub async fn delete(&self, name: &str, read: &SecretVersion) -> Result<(), ApiError> {
+        let preconditions = Preconditions {
+            uid: Some(read.uid.clone()),
+            resource_version: Some(read.resource_version.clone()),
+        };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match self.api.delete(name, &params).await.map_err(ApiError::from) {
+            Err(error) if !error.is_absent() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Removes the owner reference of `owner_uid` from the Secret `name`, so that it outlives its
@@ -139,13 +158,6 @@ impl Secrets {
         });
         self.api.patch_metadata(name, &PatchParams::default(), &Patch::Strategic(&patch)).await?;
         Ok(())
-    }
-
-    fn encode(&self, data: &SecretData<'_>) -> BTreeMap<String, ByteString> {
-        let keys = [(&self.keys.id, data.id), (&self.keys.secret, data.secret)];
-        keys.into_iter()
-            .filter_map(|(key, value)| Some((key.clone(), ByteString(value?.as_bytes().to_vec()))))
-            .collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Resource,
     core::PartialObjectMeta,
@@ -29,11 +29,19 @@ use super::{
 /// Seconds after which a watch is renewed: below the idle limit of common load balancers (240 s).
 const WATCH_TIMEOUT: u32 = 230;
 
+/// What `kubectl apply` keeps of the object for itself: a second copy of the spec.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// All changes of the resources of `api` that a reconcile can be about: spec, labels, annotations,
 /// finalizers and deletion, not status. Feeds `writer`'s store on the way.
+///
+/// `seen` is told of everything that the watch tells, status included, before the store is. The
+/// first list is complete in the store only after `held`.
 pub fn resources<K>(
     api: Api<K>,
     writer: Writer<K>,
+    seen: impl FnMut(&watcher::Event<K>) + Send + 'static,
+    held: impl Future<Output = ()> + Send + 'static,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -43,13 +51,32 @@ where
         .combine(predicates::annotations)
         .combine(predicates::finalizers)
         .combine(being_deleted);
+    let mut held = Some(held);
     watcher(api, config())
         .default_backoff()
-        // Half of the metadata, and nobody reads it here.
-        .modify(|object| object.meta_mut().managed_fields = None)
+        .modify(|object| trim(object.meta_mut()))
+        .inspect_ok(seen)
+        .then(move |event| {
+            let complete = matches!(event, Ok(watcher::Event::InitDone));
+            let held = held.take_if(|_| complete);
+            async {
+                if let Some(held) = held {
+                    held.await;
+                }
+                event
+            }
+        })
         .reflect(writer)
         .applied_objects()
         .predicate_filter(relevant, PredicateConfig::default())
+}
+
+/// Drops what nobody reads here, which is more than half of an object.
+fn trim(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
 }
 
 /// All changes of the Secrets of `api`, as metadata: values never arrive in this process.

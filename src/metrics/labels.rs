@@ -111,6 +111,11 @@ pub(super) struct OutcomeLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct ActionLabels {
+    pub(super) action: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct InstanceLabels {
     pub(super) instance: String,
 }

@@ -5,13 +5,14 @@ use super::{
     credentials::{Credentials, SecretStep},
     desired::Desired,
     error::{self, Failure, Reason},
-    plan::{ClientStep, Plan},
+    plan::{ClientStep, Plan, RetiredSecret},
+    secret_shape::SecretShape,
 };
 use crate::{
     controller::Class,
-    hydra::{self, ClientId, ClientSecret, meaning},
+    hydra::{self, ClientId, ClientSecret, Deletion, ErrorKind, meaning},
     instance::Instance,
-    kubernetes::{Owner, SecretVersion, Secrets, secrets::SecretData},
+    kubernetes::{KeyPair, Owner, SecretChanges, SecretVersion, Secrets, secret_content::Held},
 };
 
 /// What a pass has brought about.
@@ -19,12 +20,22 @@ use crate::{
 pub struct Applied {
     /// The client's id.
     pub client_id: ClientId,
+    /// `updated_at` of the client, as read after the last write.
+    pub revision: Option<String>,
     /// The version of the Secret that holds the credentials which Hydra has.
     pub secret: SecretVersion,
+    /// The keys that hold them.
+    pub keys: KeyPair,
+    /// Whether the Secret is somebody else's.
+    pub user_provided: bool,
     /// What was written to the Secret.
     pub secret_change: Option<SecretChange>,
     /// What was written to Hydra.
     pub client_change: Option<ClientChange>,
+    /// The Secret of the former name that was deleted.
+    pub retired: Option<String>,
+    /// The client that was given up and deleted.
+    pub replaced: Option<ClientId>,
     /// Names of members that are set and that this version of Hydra does not keep.
     pub unsupported: Vec<&'static str>,
 }
@@ -35,7 +46,9 @@ pub enum SecretChange {
     /// It was created.
     Created,
     /// Missing or wrong parts were put in place.
-    Completed,
+    Changed,
+    /// It was taken over from a former resource of the same name.
+    Inherited,
 }
 
 /// A write to Hydra.
@@ -49,6 +62,8 @@ pub enum ClientChange {
         differing: Vec<&'static str>,
         /// Whether it was given the secret anew.
         secret: bool,
+        /// Whether somebody else had written the client since the operator did.
+        meddled: bool,
     },
 }
 
@@ -67,58 +82,154 @@ pub struct Targets<'a> {
 }
 
 /// Carries out `plan`. Each step can be repeated: one that was done and not noticed is found done
-/// by the next pass.
-pub async fn apply(plan: Plan, desired: &Desired, to: Targets<'_>) -> Result<Applied, Failure> {
-    let Plan { credentials, client, id_is_proposed } = plan;
-    let (mut secret, mut secret_change) = store(&credentials, &desired.secret_name, &to).await?;
-    let (client_id, client_change, unsupported) = match (client, &credentials.id) {
-        (ClientStep::Create { client, secret }, _) => {
-            let (id, unsupported) =
-                create(&client, id_is_proposed, secret.as_ref(), to.instance).await?;
-            (id, Some(ClientChange::Created), unsupported)
-        }
-        (ClientStep::Replace { client, secret, differing }, Some(id)) => {
-            let unsupported = replace(id, &client, desired, secret.as_ref(), to.instance).await?;
-            let secret = secret.is_some();
-            (id.clone(), Some(ClientChange::Replaced { differing, secret }), unsupported)
-        }
-        (ClientStep::Keep { unsupported }, Some(id)) => (id.clone(), None, unsupported),
-        (ClientStep::Replace { .. } | ClientStep::Keep { .. }, None) => return Err(nameless()),
-    };
+/// by the next pass. What goes, goes last.
+pub async fn apply(
+    plan: Plan,
+    desired: &Desired,
+    shape: &SecretShape,
+    to: Targets<'_>,
+) -> Result<Applied, Failure> {
+    let Plan { credentials, client, id_is_proposed, retired, replaced } = plan;
+    let name = &desired.secret_name;
+    let (mut secret, mut secret_change) = store(&credentials.step, name, &to).await?;
+    let Written { id: client_id, change: client_change, unsupported, revision } =
+        write(client, &credentials, desired, id_is_proposed, to.instance).await?;
     if credentials.id.is_none() {
         // Stored at once: until then only the owner mark leads to the client.
-        let step = SecretStep::Complete(secret);
-        let named = Credentials { id: Some(client_id.clone()), step, ..credentials };
-        let completed = store(&named, &desired.secret_name, &to).await?;
+        let step = naming(&client_id, secret, &credentials, shape);
+        let completed = store(&step, name, &to).await?;
         secret = completed.0;
         secret_change = secret_change.or(completed.1);
     }
-    Ok(Applied { client_id, secret, secret_change, client_change, unsupported })
+    let retired = match retired {
+        Some(retired) => Some(retire(retired, &to).await?),
+        None => None,
+    };
+    let replaced = match replaced {
+        Some(id) => give_up(id, desired, to.instance).await?,
+        None => None,
+    };
+    Ok(Applied {
+        client_id,
+        revision,
+        secret,
+        keys: credentials.keys,
+        user_provided: credentials.user_provided,
+        secret_change,
+        client_change,
+        retired,
+        replaced,
+        unsupported,
+    })
+}
+
+/// The step that puts the id of Hydra's choice into the Secret that was just written.
+fn naming(
+    id: &ClientId,
+    written: SecretVersion,
+    credentials: &Credentials,
+    shape: &SecretShape,
+) -> SecretStep {
+    let (content, keys) =
+        shape.content(Some(id), credentials.secret.as_ref(), Some(&credentials.keys));
+    let changes = SecretChanges::between(&Held::default(), &content, &keys, &keys);
+    SecretStep::Change { read: written, changes }
 }
 
 async fn store(
-    credentials: &Credentials,
+    step: &SecretStep,
     name: &str,
     to: &Targets<'_>,
 ) -> Result<(SecretVersion, Option<SecretChange>), Failure> {
-    let data = SecretData {
-        id: credentials.id.as_ref().map(ClientId::as_str),
-        secret: credentials.secret.as_ref().map(ClientSecret::expose),
-    };
-    let written = match &credentials.step {
+    let owner = (to.owner, to.api_version);
+    let (written, change) = match step {
         SecretStep::Keep(version) => return Ok((version.clone(), None)),
-        SecretStep::Create => {
-            let created = to.secrets.create(name, to.owner, to.api_version, &data).await;
-            created.map(|version| (version, Some(SecretChange::Created)))
+        SecretStep::Create(content) => {
+            let created = to.secrets.create(name, to.owner, to.api_version, content).await;
+            (created, SecretChange::Created)
         }
-        SecretStep::Complete(read) => {
-            let applied = to.secrets.apply(name, read, &data).await;
-            applied.map(|version| (version, Some(SecretChange::Completed)))
+        SecretStep::Change { read, changes } => {
+            (to.secrets.change(name, read, changes).await, SecretChange::Changed)
+        }
+        SecretStep::Inherit { read, former, changes } => {
+            let inherited = to.secrets.inherit(name, read, owner, former, changes).await;
+            (inherited, SecretChange::Inherited)
         }
     };
     let written = written.map_err(|error| error::secret_write(name, &error))?;
-    (to.written)(&written.0);
-    Ok(written)
+    (to.written)(&written);
+    Ok((written, Some(change)))
+}
+
+async fn retire(retired: RetiredSecret, to: &Targets<'_>) -> Result<String, Failure> {
+    let RetiredSecret { name, version } = retired;
+    to.secrets.delete(&name, &version).await.map_err(|error| {
+        error::kubernetes(&format!("delete Secret {name}, whose credentials have moved"), &error)
+    })?;
+    Ok(name)
+}
+
+/// Deletes the client that the resource held before, if it is still that of the resource.
+async fn give_up(
+    id: ClientId,
+    desired: &Desired,
+    instance: &Instance,
+) -> Result<Option<ClientId>, Failure> {
+    match instance.hydra().get_client(&id).await {
+        Ok(client) if client.owner == desired.client.owner => {}
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::Absent => return Ok(None),
+        Err(error) => {
+            return Err(error::hydra(&format!("read client {id}, which is given up"), &error));
+        }
+    }
+    let deleted =
+        instance.hydra().delete_client(&id).await.map_err(|error| {
+            error::hydra(&format!("delete client {id}, which is given up"), &error)
+        })?;
+    Ok((deleted == Deletion::Deleted).then_some(id))
+}
+
+/// How Hydra came to hold the client.
+struct Written {
+    id: ClientId,
+    change: Option<ClientChange>,
+    unsupported: Vec<&'static str>,
+    revision: Option<String>,
+}
+
+async fn write(
+    client: ClientStep,
+    credentials: &Credentials,
+    desired: &Desired,
+    id_is_proposed: bool,
+    instance: &Instance,
+) -> Result<Written, Failure> {
+    match (client, &credentials.id) {
+        (ClientStep::Create { client, secret }, _) => {
+            let (id, unsupported) =
+                create(&client, id_is_proposed, secret.as_ref(), instance).await?;
+            let revision = revision(&id, instance).await;
+            Ok(Written { id, change: Some(ClientChange::Created), unsupported, revision })
+        }
+        (ClientStep::Replace { client, secret, differing, meddled }, Some(id)) => {
+            let unsupported = replace(id, &client, desired, secret.as_ref(), instance).await?;
+            let secret = secret.is_some();
+            let change = Some(ClientChange::Replaced { differing, secret, meddled });
+            let revision = revision(id, instance).await;
+            Ok(Written { id: id.clone(), change, unsupported, revision })
+        }
+        (ClientStep::Keep { unsupported, revision }, Some(id)) => {
+            Ok(Written { id: id.clone(), change: None, unsupported, revision })
+        }
+        (ClientStep::Replace { .. } | ClientStep::Keep { .. }, None) => Err(nameless()),
+    }
+}
+
+/// The `updated_at` of the client: replies to writes have it rounded to seconds. Without an answer
+/// it stays unknown, and the next sweep asks for a pass that reads it.
+async fn revision(id: &ClientId, instance: &Instance) -> Option<String> {
+    instance.hydra().get_client(id).await.ok()?.updated_at
 }
 
 async fn create(
@@ -127,7 +238,12 @@ async fn create(
     secret: Option<&ClientSecret>,
     instance: &Instance,
 ) -> Result<(ClientId, Vec<&'static str>), Failure> {
-    let created = instance.hydra().create_client(client, secret).await.map_err(|error| {
+    // Before, for those who ask meanwhile, and after, for a listing that began meanwhile.
+    let mark = client.owner.as_deref().unwrap_or_default();
+    instance.census().moves(mark);
+    let created = instance.hydra().create_client(client, secret).await;
+    instance.census().moves(mark);
+    let created = created.map_err(|error| {
         let failure = error::hydra("create the client in Hydra", &error);
         if error.refuses_chosen_ids() {
             instance.refused_chosen_id();

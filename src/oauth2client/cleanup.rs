@@ -1,19 +1,42 @@
 //! What deletion does: revokes the client, or lets go of it. An invalid spec does not matter here.
 
+use std::sync::Arc;
+
 use super::{
-    desired::{needs_secret, owner_mark},
+    desired::owner_mark,
     error::{self, Failure, Reason},
+    observe::SecretSource,
     record::Record,
 };
 use crate::{
-    api::{OAuth2Client, oauth2client::DeletionPolicy},
+    api::{OAuth2Client, RELEASE_ANNOTATION, oauth2client::DeletionPolicy},
     hydra::{ClientId, Deletion, ErrorKind},
     instance::Instance,
-    kubernetes::{Owner, SecretState, Secrets, discovery::Served, events::Notice},
+    kubernetes::{SecretState, SecretVersion, discovery::Served, events::Notice},
 };
+
+/// A client, and the Hydra that holds it.
+pub struct Held {
+    /// The Hydra.
+    pub instance: Arc<Instance>,
+    /// The id of the client.
+    pub id: ClientId,
+}
+
+/// How a resource that is being deleted parts from its client.
+pub enum Farewell {
+    /// These clients are deleted from Hydra.
+    Revoke(Vec<Held>),
+    /// The client stays, and so does its Secret, which loses its owner where it has this version.
+    Orphan(Option<SecretVersion>),
+    /// Hydra is not asked: whether the client is left there is unknown.
+    Release,
+}
 
 /// Carries out the deletion policy of `resource` and says what was done. Once it succeeds the
 /// finalizer can go.
+///
+/// `holders` are the Hydras that may have the client; an orphan needs none of them.
 ///
 /// `definition` is how the resource is served. Deleting the definition deletes all resources, which
 /// is how definitions get replaced, or pruned by mistake: it revokes no client.
@@ -21,18 +44,61 @@ pub async fn cleanup(
     resource: &OAuth2Client,
     definition: Served,
     record: &Record,
-    owner: &Owner,
-    secrets: &Secrets,
-    instance: &Instance,
+    from: &SecretSource<'_>,
+    holders: Result<Vec<Arc<Instance>>, Failure>,
 ) -> Result<Vec<Notice>, Failure> {
-    let name = &resource.spec.secret_name;
+    let SecretSource { owner, secrets, .. } = *from;
+    match farewell(resource, definition, record, from, holders).await? {
+        Farewell::Revoke(clients) => revoke(&clients).await.map_err(with_ways_out),
+        Farewell::Orphan(None) => {
+            Ok(vec![note("ClientOrphaned", "Left the client in Hydra".to_owned())])
+        }
+        Farewell::Orphan(Some(version)) => {
+            let name = secret_name(resource, record);
+            let released = secrets.release(name, &version, &owner.uid).await;
+            released.map_err(|error| error::secret_write(name, &error))?;
+            let text = format!(
+                "Left the client in Hydra, and Secret {name} with its credentials: removed its \
+                 owner reference, so that it outlives the resource"
+            );
+            Ok(vec![note("ClientOrphaned", text)])
+        }
+        Farewell::Release => Ok(vec![released(resource, record)]),
+    }
+}
+
+/// The spec may name another Secret by now than the one that was written.
+fn secret_name<'a>(resource: &'a OAuth2Client, record: &'a Record) -> &'a str {
+    record.secret_name.as_ref().unwrap_or(&resource.spec.secret_name)
+}
+
+/// Finds out what [`cleanup`] does; writes nothing.
+pub async fn farewell(
+    resource: &OAuth2Client,
+    definition: Served,
+    record: &Record,
+    from: &SecretSource<'_>,
+    holders: Result<Vec<Arc<Instance>>, Failure>,
+) -> Result<Farewell, Failure> {
+    let SecretSource { owner, lookup, secrets } = *from;
+    let name = secret_name(resource, record);
     let secret = async || {
-        let secret = secrets.observe(name, owner, needs_secret(&resource.spec)).await;
+        let secret = secrets.observe(name, owner, lookup).await;
         secret.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
     };
-    match disposal(resource.spec.deletion_policy.as_ref(), definition) {
+    let policy = resource.spec.deletion_policy.as_ref();
+    match disposal(policy, resource.is_released(), definition) {
         Disposal::Revoke => {}
-        Disposal::Orphan => return orphan(name, &secret().await?, owner, secrets).await,
+        Disposal::Release => return Ok(Farewell::Release),
+        Disposal::Orphan => {
+            return Ok(Farewell::Orphan(match secret().await? {
+                SecretState::Ours(stored) => Some(stored.version),
+                SecretState::Absent
+                | SecretState::Users(_)
+                | SecretState::Inherited { .. }
+                | SecretState::Foreign(_) => None,
+            }));
+        }
         Disposal::AskAgain => return Err(not_served()),
     }
     // Only a resource without a record needs its Secret to find its client.
@@ -40,15 +106,34 @@ pub async fn cleanup(
         Some(_) => None,
         None => stored_id(&secret().await?),
     };
-    revoke(resource, record, stored, instance).await.map_err(|failure| Failure {
-        // First what helps: a long explanation of Hydra's is cut at its end.
-        message: format!(
-            "the resource stays until its client is revoked (set spec.deletionPolicy to orphan to \
-             leave the client in Hydra): {}",
-            failure.message
-        ),
-        ..failure
-    })
+    let found = async {
+        let mut found = Vec::new();
+        for instance in holders? {
+            let ids = clients(resource, record, stored.clone(), &instance).await;
+            let ids = ids.inspect_err(|failure| report_trouble(failure, &instance))?;
+            found.extend(ids.into_iter().map(|id| Held { instance: instance.clone(), id }));
+        }
+        Ok(found)
+    };
+    found.await.map(Farewell::Revoke).map_err(with_ways_out)
+}
+
+/// The sweep of that Hydra shows when it is back.
+fn report_trouble(failure: &Failure, instance: &Instance) {
+    if Reason::HYDRA_AWAY.contains(&failure.reason) {
+        instance.report_trouble();
+    }
+}
+
+/// First what helps: a long explanation of Hydra's is cut at its end.
+fn with_ways_out(mut failure: Failure) -> Failure {
+    failure.message = format!(
+        "the resource stays until its client is revoked (to leave the client in Hydra, annotate \
+         the resource with {RELEASE_ANNOTATION}=true, or set spec.deletionPolicy to orphan to keep \
+         its Secret as well): {}",
+        failure.message
+    );
+    failure
 }
 
 /// What becomes of the client.
@@ -56,14 +141,18 @@ pub async fn cleanup(
 enum Disposal {
     Revoke,
     Orphan,
+    Release,
     AskAgain,
 }
 
-fn disposal(policy: Option<&DeletionPolicy>, definition: Served) -> Disposal {
+fn disposal(policy: Option<&DeletionPolicy>, released: bool, definition: Served) -> Disposal {
     match (policy, definition) {
         // A policy that this version does not know is no permission to delete.
         (Some(DeletionPolicy::Orphan | DeletionPolicy::Unknown(_)), _)
         | (_, Served::Terminating) => Disposal::Orphan,
+        (None | Some(DeletionPolicy::Delete), Served::Yes | Served::No) if released => {
+            Disposal::Release
+        }
         (None | Some(DeletionPolicy::Delete), Served::Yes) => Disposal::Revoke,
         (None | Some(DeletionPolicy::Delete), Served::No) => Disposal::AskAgain,
     }
@@ -76,42 +165,42 @@ fn not_served() -> Failure {
     Failure::transient(Reason::KubernetesError, message)
 }
 
-/// The client stays and its credentials with it: the Secret must not be collected with its owner.
-async fn orphan(
-    name: &str,
-    secret: &SecretState,
-    owner: &Owner,
-    secrets: &Secrets,
-) -> Result<Vec<Notice>, Failure> {
-    let SecretState::Ours(stored) = secret else {
-        return Ok(vec![note("ClientOrphaned", "Left the client in Hydra".to_owned())]);
+fn released(resource: &OAuth2Client, record: &Record) -> Notice {
+    let id = record.client_id.as_ref().map(ClientId::as_str);
+    let client = match id.or(resource.spec.client_id.as_deref()) {
+        Some(id) => format!("client {id}"),
+        None => "its client".to_owned(),
     };
-    secrets
-        .release(name, &stored.version, &owner.uid)
-        .await
-        .map_err(|error| error::secret_write(name, &error))?;
-    let text = format!("Left the client in Hydra, and Secret {name} with its credentials");
-    Ok(vec![note("ClientOrphaned", text)])
+    let text = format!(
+        "Let go of the resource without asking Hydra, as {RELEASE_ANNOTATION} says: {client} may \
+         still exist there, and its credentials may still work"
+    );
+    Notice::warning("ClientReleased", super::notices::DELETE, text)
 }
 
-async fn revoke(
+/// The clients that are the resource's to delete.
+async fn clients(
     resource: &OAuth2Client,
     record: &Record,
     stored: Option<ClientId>,
     instance: &Instance,
-) -> Result<Vec<Notice>, Failure> {
+) -> Result<Vec<ClientId>, Failure> {
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let mark = owner_mark(namespace, resource.metadata.name.as_deref().unwrap_or_default());
-    let ids = match record.client_id.clone().or(stored) {
-        Some(id) if is_owned(&id, &mark, instance).await? => vec![id],
+    match record.client_id.clone().or(stored) {
+        Some(id) if is_owned(&id, &mark, instance).await? => Ok(vec![id]),
         // The client that was held is gone, or somebody else took it over.
-        Some(_) if record.client_id.is_some() => Vec::new(),
+        Some(_) if record.client_id.is_some() => Ok(Vec::new()),
         // A Secret can be edited: that its id leads nowhere does not mean that there is no client.
-        Some(_) | None => owned_ids(&mark, instance).await?,
-    };
+        Some(_) | None => owned_ids(&mark, instance).await,
+    }
+}
+
+async fn revoke(clients: &[Held]) -> Result<Vec<Notice>, Failure> {
     let mut notices = Vec::new();
-    for id in &ids {
-        if delete(id, instance).await? {
+    for Held { instance, id } in clients {
+        let deleted = delete(id, instance).await;
+        if deleted.inspect_err(|failure| report_trouble(failure, instance))? {
             notices.push(note("ClientDeleted", format!("Deleted client {id} from Hydra")));
         }
     }
@@ -123,7 +212,7 @@ fn stored_id(secret: &SecretState) -> Option<ClientId> {
         SecretState::Ours(stored) | SecretState::Users(stored) => {
             ClientId::parse(stored.id.as_deref()?).ok()
         }
-        SecretState::Absent | SecretState::Foreign(_) => None,
+        SecretState::Absent | SecretState::Foreign(_) | SecretState::Inherited { .. } => None,
     }
 }
 
@@ -162,21 +251,51 @@ fn note(reason: &'static str, text: String) -> Notice {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::oauth2client::testing::with_status;
 
     #[test]
     fn only_a_policy_to_delete_under_a_definition_that_stays_revokes() {
-        use Disposal::{AskAgain, Orphan, Revoke};
+        use Disposal::{AskAgain, Orphan, Release, Revoke};
         let unknown = DeletionPolicy::Unknown("archive".into());
-        for (policy, expected) in [
-            (None, [Revoke, Orphan, AskAgain]),
-            (Some(DeletionPolicy::Delete), [Revoke, Orphan, AskAgain]),
-            (Some(DeletionPolicy::Orphan), [Orphan; 3]),
-            (Some(unknown), [Orphan; 3]),
+        for (policy, kept, released) in [
+            (None, [Revoke, Orphan, AskAgain], [Release, Orphan, Release]),
+            (Some(DeletionPolicy::Delete), [Revoke, Orphan, AskAgain], [Release, Orphan, Release]),
+            (Some(DeletionPolicy::Orphan), [Orphan; 3], [Orphan; 3]),
+            (Some(unknown), [Orphan; 3], [Orphan; 3]),
         ] {
-            let found = [Served::Yes, Served::Terminating, Served::No]
-                .map(|definition| disposal(policy.as_ref(), definition));
-            assert_eq!(found, expected, "{policy:?}");
+            let found = |released| {
+                [Served::Yes, Served::Terminating, Served::No]
+                    .map(|definition| disposal(policy.as_ref(), released, definition))
+            };
+            assert_eq!(found(false), kept, "{policy:?}");
+            assert_eq!(found(true), released, "{policy:?}, released");
+        }
+    }
+
+    #[test]
+    fn whoever_lets_go_without_hydra_is_told_what_may_be_left_there() {
+        let spec = json!({ "grantTypes": [], "secretName": "s" });
+        let named = json!({ "grantTypes": [], "secretName": "s", "clientId": "asked" });
+        for (spec, status, expected) in [
+            (&spec, json!({ "clientId": "held" }), "client held may still exist"),
+            (&named, json!({}), "client asked may still exist"),
+            (&spec, json!({}), "its client may still exist"),
+        ] {
+            let resource = with_status(spec, &status);
+            let notice = released(&resource, &Record::of(&resource));
+            assert!(notice.warning && notice.reason == "ClientReleased");
+            assert!(notice.note.contains(expected), "{}", notice.note);
+        }
+    }
+
+    #[test]
+    fn a_deletion_that_waits_names_both_ways_out() {
+        let failure = with_ways_out(Failure::transient(Reason::HydraUnreachable, "no answer"));
+        for part in ["hydra.ory.sh/release=true", "spec.deletionPolicy to orphan", "no answer"] {
+            assert!(failure.message.contains(part), "{failure}");
         }
     }
 }

@@ -5,26 +5,35 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::statuses::Statuses;
+use super::{
+    claims::Conflicts,
+    desired::needs_secret,
+    error::{Failure, Reason},
+    hydra_admin::{Rules, place},
+    observe_only::Observer,
+    record::Record,
+    relocation::{Held, held},
+    secret_shape,
+    sent::SentSecrets,
+    statuses::Statuses,
+};
 use crate::{
-    api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client},
-    controller::{Backoff, ResourceKey},
+    api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client, OAuth2ClientSpec},
+    controller::{Backoff, Looks, ResourceKey},
     instance::Instance,
-    kubernetes::{SecretKeys, Secrets, events::Events, referrers::Referrers},
+    instances::{Instances, Target},
+    kubernetes::{KeyPair, Lookup, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
 };
-
-/// Key of the client id in the Secret.
-pub const CLIENT_ID_KEY: &str = "CLIENT_ID";
-/// Key of the client secret in the Secret.
-pub const CLIENT_SECRET_KEY: &str = "CLIENT_SECRET";
 
 /// What the passes over all `OAuth2Client`s share.
 pub struct Context {
     /// Client of the Kubernetes API.
     pub client: Client,
-    /// The Hydra that holds the clients.
-    pub instance: Arc<Instance>,
+    /// The Hydras that hold the clients.
+    pub instances: Instances,
+    /// Which of them resources may ask for.
+    pub rules: Rules,
     /// Publishes events.
     pub events: Events,
     /// Counts what is done.
@@ -33,8 +42,18 @@ pub struct Context {
     pub backoff: Backoff<ResourceKey>,
     /// Which resource refers to which Secret.
     pub referrers: Referrers<ResourceKey>,
+    /// Which resource has what several of them claim.
+    pub conflicts: Conflicts,
+    /// Where nothing is to be written: who tells what would be.
+    pub observer: Option<Observer>,
+    /// Which resources need a real look, whatever their records say.
+    pub looks: Looks<ResourceKey>,
     /// The status last written, by resource: the watch may not have shown it yet.
     pub statuses: Statuses,
+    /// The secrets that Hydra was last given, as digests.
+    pub sent: SentSecrets,
+    /// Keys of the credentials in Secrets where a resource names no others.
+    pub secret_keys: KeyPair,
     /// Bounds the passes under way, over all namespaces.
     pub limit: Semaphore,
     /// Longest time that a pass may take.
@@ -44,17 +63,48 @@ pub struct Context {
 }
 
 impl Context {
+    /// The Hydra that `target` names.
+    pub fn instance(&self, target: &Target) -> Result<Arc<Instance>, Failure> {
+        self.instances.get(target).map_err(|error| {
+            let message = format!("the connection to Hydra cannot be set up: {error}");
+            Failure::transient(Reason::HydraUnreachable, message)
+        })
+    }
+
+    /// The Hydra that `resource` asks for; the operator's own where it may not have that one.
+    #[must_use]
+    pub fn instance_of(&self, resource: &OAuth2Client) -> Arc<Instance> {
+        let target = place(&resource.spec, &self.rules).map(|place| place.target);
+        let instance = target.and_then(|target| self.instance(&target));
+        instance.unwrap_or_else(|_| self.instances.default().clone())
+    }
+
+    /// Whether what a sweep of `instance` finds concerns `resource`: its client is to be there, or
+    /// is to be revoked there.
+    #[must_use]
+    pub fn concerns(&self, instance: &Arc<Instance>, resource: &OAuth2Client) -> bool {
+        let is = |target: &Target| self.instances.is(target, instance);
+        place(&resource.spec, &self.rules).is_ok_and(|place| is(&place.target))
+            || (!Record::of(resource).settled
+                && matches!(held(resource.status.as_ref(), &self.rules), Held::At(target) if is(&target)))
+    }
+
     /// The resources of `namespace`.
     #[must_use]
     pub fn resources(&self, namespace: &str) -> Api<OAuth2Client> {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// How to look at the Secret of a resource of this `spec`.
+    #[must_use]
+    pub fn lookup(&self, spec: &OAuth2ClientSpec, record: &Record) -> Lookup {
+        secret_shape::lookup(spec, &self.secret_keys, record, needs_secret(spec))
+    }
+
     /// The Secrets of `namespace`.
     #[must_use]
     pub fn secrets(&self, namespace: &str) -> Secrets {
-        let keys = SecretKeys { id: CLIENT_ID_KEY.into(), secret: CLIENT_SECRET_KEY.into() };
         let labels = BTreeMap::from([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned())]);
-        Secrets::new(self.client.clone(), namespace, keys, labels)
+        Secrets::new(self.client.clone(), namespace, labels)
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         OAuth2Client, OAuth2ClientSpec,
         oauth2client::{TokenEndpointAuthMethod, TokenLifespans},
     },
+    controller::ResourceKey,
     hydra::{self, ClientId},
     kubernetes::secrets,
 };
@@ -24,12 +25,24 @@ pub struct Desired {
     pub secret_name: String,
     /// Whether the client authenticates with a client secret (RFC 6749 2.3.1).
     pub needs_secret: bool,
+    /// Whether the Secret is somebody else's to make.
+    pub require_existing_secret: bool,
+    /// The client id for which the user agrees to give up the client that is held.
+    pub change_client_id_to: Option<String>,
 }
 
 /// The owner mark of a resource on its client in Hydra, in hydra-maester's order: name first.
 #[must_use]
 pub fn owner_mark(namespace: &str, name: &str) -> String {
     format!("{name}/{namespace}")
+}
+
+/// The resource that an owner mark names, if it is a mark of ours.
+#[must_use]
+pub fn marked(mark: &str) -> Option<ResourceKey> {
+    let (name, namespace) = mark.split_once('/')?;
+    let names = !name.is_empty() && !namespace.is_empty() && !namespace.contains('/');
+    names.then(|| (namespace.to_owned(), name.to_owned()))
 }
 
 /// Whether the spec asks for a client that authenticates with a client secret.
@@ -55,6 +68,8 @@ pub fn desired(resource: &OAuth2Client) -> Result<Desired, Failure> {
         client_id,
         secret_name: spec.secret_name.clone(),
         needs_secret: needs_secret(spec),
+        require_existing_secret: spec.require_existing_secret == Some(true),
+        change_client_id_to: resource.change_client_id_to().map(ToOwned::to_owned),
     })
 }
 
@@ -66,14 +81,6 @@ fn check(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
         return Err(invalid(
             "spec.secretName is no name that a Secret can have; write lower-case letters, digits, \
              - and ., as in shop-credentials",
-        ));
-    }
-    let admin_url = spec.hydra_admin.as_ref().and_then(|admin| set(admin.url.as_deref()));
-    if admin_url.is_some() {
-        return Err(Failure::terminal(
-            Reason::HydraAdminNotAllowed,
-            "spec.hydraAdmin.url is set, but this operator serves the one Hydra that its \
-             administrator configured; remove spec.hydraAdmin",
         ));
     }
     let has_jwks_uri = set(spec.jwks_uri.as_deref()).is_some();
@@ -277,7 +284,6 @@ mod tests {
             (json!({ "hydraAdmin": {} }), "fine"),
             (json!({ "hydraAdmin": { "url": "", "port": 0 } }), "fine"),
             (json!({ "hydraAdmin": { "port": 4445, "endpoint": "/clients" } }), "fine"),
-            (json!({ "hydraAdmin": { "url": "http://elsewhere" } }), "HydraAdminNotAllowed"),
             (json!({ "tokenEndpointAuthMethod": "private_key_jwt" }), "InvalidSpec"),
             (json!({ "tokenEndpointAuthMethod": "private_key_jwt", "jwksUri": "" }), "InvalidSpec"),
             (json!({ "tokenEndpointAuthMethod": "private_key_jwt", "jwks": keys }), "fine"),

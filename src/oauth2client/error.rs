@@ -41,11 +41,13 @@ pub enum Reason {
     SecretNotOwned,
     /// The Secret holds an id or a secret that cannot be used.
     InvalidSecret,
+    /// The Secret is somebody else's to make, and is not there yet.
+    WaitingForSecret,
     /// The Secret could not be stored: quota, admission policy, or missing rights. Retried.
     SecretRefused,
     /// The spec contradicts itself.
     InvalidSpec,
-    /// `spec.hydraAdmin.url` is set, and the administrator does not allow it.
+    /// `spec.hydraAdmin` asks for a Hydra that the administrator does not allow.
     HydraAdminNotAllowed,
     /// The Kubernetes API failed. Retried.
     KubernetesError,
@@ -74,6 +76,7 @@ impl Reason {
             Self::ClientIdChanged => "ClientIdChanged",
             Self::SecretNotOwned => "SecretNotOwned",
             Self::InvalidSecret => "InvalidSecret",
+            Self::WaitingForSecret => "WaitingForSecret",
             Self::SecretRefused => "SecretRefused",
             Self::InvalidSpec => "InvalidSpec",
             Self::HydraAdminNotAllowed => "HydraAdminNotAllowed",
@@ -88,6 +91,7 @@ impl Reason {
     pub const fn status_code(self, registered: bool) -> &'static str {
         match self {
             Self::SecretRefused => "SECRET_CREATION_FAILED",
+            Self::WaitingForSecret => "SECRET_NOT_FOUND",
             Self::InvalidSecret
             | Self::SecretNotOwned
             | Self::ClientIdTaken

@@ -8,20 +8,29 @@
 //! observed changes it.
 
 pub mod apply;
+pub mod claims;
 pub mod cleanup;
 pub mod context;
 pub mod credentials;
 pub mod desired;
 pub mod error;
+pub mod hydra_admin;
 pub mod notices;
 pub mod observe;
+pub mod observe_only;
+pub mod pass;
 pub mod plan;
 pub mod random;
 pub mod reasons;
 pub mod record;
+pub mod relocation;
 mod report;
+pub mod resync;
+pub mod secret_shape;
+pub mod sent;
 pub mod status;
 pub mod statuses;
+pub mod survey;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
@@ -29,7 +38,7 @@ mod testing;
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use kube::{
-    Resource, ResourceExt,
+    ResourceExt,
     core::DeserializeGuard,
     runtime::{
         controller::Action,
@@ -42,29 +51,30 @@ pub use context::Context;
 pub use report::forget;
 
 use self::{
-    apply::{Targets, apply},
-    desired::desired,
     error::Failure,
-    observe::observe,
-    plan::plan,
+    hydra_admin::place,
+    pass::{pass, revoke},
     record::Record,
+    relocation::{Held, left},
     status::Outcome,
+    survey::key_of,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
-    kubernetes::{Owner, SecretVersion, discovery::served},
+    controller::{ResourceKey, looks::Look},
+    kubernetes::referrers::SecretRef,
     metrics::Controller,
 };
 
 /// The controller in metrics, events and logs.
 pub const CONTROLLER: Controller = Controller::OAuth2Client;
 
+/// A resource as the watch delivers it, which may be one that does not decode.
+pub type Watched = DeserializeGuard<OAuth2Client>;
+
 /// One pass over one resource. It never fails: what went wrong is in the status, and the action
 /// says when to look again.
-pub async fn reconcile(
-    object: Arc<DeserializeGuard<OAuth2Client>>,
-    context: Arc<Context>,
-) -> Result<Action, Infallible> {
+pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, Infallible> {
     // Closed only when the process ends, and then nobody waits for the answer.
     let Ok(_permit) = context.limit.acquire().await else { return Ok(Action::await_change()) };
     let span = tracing::info_span!(
@@ -90,18 +100,50 @@ pub async fn reconcile(
 
 /// Suspended resources are written nowhere but to their status, so they get no finalizer either.
 async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported {
-    let key = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let resource = Arc::new(context.statuses.freshest(&key, resource, Instant::now()));
-    context.referrers.refer(&key, (key.0.clone(), resource.spec.secret_name.clone()));
-    if resource.is_suspended() && resource.metadata.deletion_timestamp.is_none() {
+    let key = key_of(&resource);
+    let now = Instant::now();
+    let resource = Arc::new(context.statuses.freshest(&key, resource, now));
+    refer(&resource, context);
+    if let Some(observer) = &context.observer {
+        let work = Box::pin(observe_only::intent(&resource, &key, context));
+        return observer.report(&key, limited(context, &resource, work).await, context);
+    }
+    if resource.metadata.deletion_timestamp.is_some() {
+        return Box::pin(finalize(resource, None, context)).await;
+    }
+    if resource.is_suspended() {
         return report::report(&resource, Outcome::Suspended, context).await;
     }
-    let api = context.resources(&key.0);
+    let look = context.looks.take(&key);
+    let secret = context.referrers.version(&secret_of(&resource));
+    if !look.is_asked()
+        && context.conflicts.check(&key).is_ok()
+        && resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+        && Record::of(&resource).is_at_rest(secret.as_ref())
+        && is_in_place(&resource, context)
+        && report::look_due_in(&resource, now, context).is_none_or(|left| !left.is_zero())
+    {
+        return report::at_rest(&resource, now, context);
+    }
+    Box::pin(finalize(resource, Some(look), context)).await
+}
+
+/// A pass under the finalizer, or the deletion that it holds up.
+async fn finalize(
+    resource: Arc<OAuth2Client>,
+    mut look: Option<Look<'_, ResourceKey>>,
+    context: &Context,
+) -> report::Reported {
+    let api = context.resources(&resource.namespace().unwrap_or_default());
     let mut reported = report::unchanged();
     let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
         Event::Apply(resource) => {
-            let pass = limited(context, &resource, pass(&resource, context)).await;
+            let pass = limited(context, &resource, Box::pin(pass(&resource, context))).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
+            let applied = matches!(outcome, Outcome::Applied { .. });
+            if let Some(look) = look.take_if(|_| applied) {
+                look.done();
+            }
             reported = report::report(&resource, outcome, context).await;
             Ok(reported.0.clone())
         }
@@ -117,7 +159,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     .await;
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
-            forget(&key, context);
+            forget(&key_of(&resource), context);
             reported
         }
         Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {
@@ -130,6 +172,39 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     }
 }
 
+/// The watch shows `object`: what happens to its Secret concerns it from now on.
+pub fn shown(object: &Watched, context: &Context) {
+    if let Ok(resource) = &object.0 {
+        refer(resource, context);
+    }
+}
+
+/// The watch shows that the resource is gone. What it has left in Hydra, if anything, may be found
+/// by a namesake.
+pub fn vanished(object: &Watched, context: &Context) {
+    let key = (object.namespace().unwrap_or_default(), object.name_any());
+    if let Ok(resource) = &object.0 {
+        context.instance_of(resource).census().moves(&desired::owner_mark(&key.0, &key.1));
+    }
+    forget(&key, context);
+}
+
+/// Whether the client is in the Hydra that the resource asks for. From then on that one is swept.
+fn is_in_place(resource: &OAuth2Client, context: &Context) -> bool {
+    place(&resource.spec, &context.rules).is_ok_and(|place| {
+        context.instance(&place.target).is_ok()
+            && left(resource.status.as_ref(), &place, &context.rules) == Held::Nowhere
+    })
+}
+
+fn refer(resource: &OAuth2Client, context: &Context) {
+    context.referrers.refer(&key_of(resource), secret_of(resource));
+}
+
+fn secret_of(resource: &OAuth2Client) -> SecretRef {
+    (resource.namespace().unwrap_or_default(), resource.spec.secret_name.clone())
+}
+
 /// One resource must not keep its place for as long as the other side likes.
 async fn limited<T>(
     context: &Context,
@@ -138,54 +213,4 @@ async fn limited<T>(
 ) -> Result<T, Failure> {
     let limited = tokio::time::timeout(context.pass_limit, work).await;
     limited.unwrap_or_else(|_| Err(error::took_too_long(Record::of(resource).settled)))
-}
-
-/// The whole way from the resource to Hydra and its Secret.
-async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
-    let namespace = resource.namespace().unwrap_or_default();
-    let (secrets, instance) = (context.secrets(&namespace), &context.instance);
-    let (owner, api_version) = (owner(resource), OAuth2Client::api_version(&()));
-    let fresh = random::fresh()?;
-
-    let desired = desired(resource)?;
-    let name = (namespace, desired.secret_name.clone());
-    let handled = |version: &SecretVersion| context.referrers.handled(&name, version);
-    let observed = observe(&desired, &Record::of(resource), &owner, &secrets, instance).await?;
-    observed.secret.version().map(handled);
-    let plan = plan(&desired, &observed, &fresh)?;
-    let targets = Targets {
-        owner: &owner,
-        api_version: &api_version,
-        secrets: &secrets,
-        instance,
-        written: &handled,
-    };
-    let applied = apply(plan, &desired, targets).await?;
-
-    let hydra_version =
-        if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
-    Ok(Outcome::Applied { applied, hydra_version })
-}
-
-/// The way back: what deletion asks for.
-async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failure> {
-    let secrets = context.secrets(&resource.namespace().unwrap_or_default());
-    let (owner, record) = (owner(resource), Record::of(resource));
-    let definition = served::<OAuth2Client>(&context.client)
-        .await
-        .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let notices =
-        cleanup::cleanup(resource, definition, &record, &owner, &secrets, &context.instance)
-            .await?;
-    context.events.publish(&resource.object_ref(&()), notices).await;
-    Ok(())
-}
-
-fn owner(resource: &OAuth2Client) -> Owner {
-    Owner {
-        group: OAuth2Client::group(&()).into_owned(),
-        kind: OAuth2Client::kind(&()).into_owned(),
-        name: resource.name_any(),
-        uid: resource.uid().unwrap_or_default(),
-    }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the operator does in all passes but those of deletion: `action` of their events.
-const RECONCILE: &str = "Reconcile";
+pub const RECONCILE: &str = "Reconcile";
 /// `action` of the events of deletion.
 pub const DELETE: &str = "Delete";
 
@@ -39,7 +39,9 @@ pub fn corrects_drift(resource: &OAuth2Client, applied: &Applied) -> bool {
     let moved = match &applied.client_change {
         Some(ClientChange::Created) => true,
         // A secret alone follows its Secret, which is a wish.
-        Some(ClientChange::Replaced { differing, .. }) => !differing.is_empty(),
+        Some(ClientChange::Replaced { differing, meddled, .. }) => {
+            !differing.is_empty() || *meddled
+        }
         None => false,
     };
     moved && Record::of(resource).settled
@@ -54,9 +56,15 @@ fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
                 let note = format!("Stored the credentials of client {id} in Secret {name}");
                 Notice::normal("SecretCreated", RECONCILE, note)
             }
-            SecretChange::Completed => {
-                let note = format!("Put the credentials of client {id} back into Secret {name}");
+            SecretChange::Changed => {
+                let note = format!("Put Secret {name} of client {id} into its declared form");
                 Notice::normal("SecretUpdated", RECONCILE, note)
+            }
+            SecretChange::Inherited => {
+                let note = format!(
+                    "Took over Secret {name} of client {id} from a former OAuth2Client of this name"
+                );
+                Notice::normal("SecretInherited", RECONCILE, note)
             }
         }
     });
@@ -69,7 +77,7 @@ fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
         ClientChange::Created => {
             Notice::normal("ClientCreated", RECONCILE, format!("Created client {id} in Hydra"))
         }
-        ClientChange::Replaced { differing, secret } => {
+        ClientChange::Replaced { differing, secret, .. } => {
             let what = written(differing, *secret);
             if drift {
                 let note = format!("Client {id} had changed in Hydra; put back {what}");
@@ -80,7 +88,15 @@ fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
             }
         }
     });
-    secret.into_iter().chain(client).collect()
+    let retired = applied.retired.as_ref().map(|former| {
+        let note = format!("The credentials of client {id} have moved; deleted Secret {former}");
+        Notice::normal("SecretMoved", RECONCILE, note)
+    });
+    let replaced = applied.replaced.as_ref().map(|former| {
+        let note = format!("Gave up client {former} for {id}, and deleted it from Hydra");
+        Notice::normal("ClientReplaced", RECONCILE, note)
+    });
+    secret.into_iter().chain(client).chain(retired).chain(replaced).collect()
 }
 
 fn written(differing: &[&str], secret: bool) -> String {
@@ -131,6 +147,7 @@ mod tests {
     use super::*;
     use crate::{
         hydra::ClientId,
+        kubernetes::KeyPair,
         oauth2client::{
             status::status,
             testing::{resource, version},
@@ -143,13 +160,18 @@ mod tests {
 
     fn applied(client_change: Option<ClientChange>) -> Outcome {
         Outcome::Applied {
-            applied: Applied {
+            applied: Box::new(Applied {
                 client_id: ClientId::parse("id-1").unwrap(),
+                revision: None,
                 secret: version("1"),
+                keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
+                user_provided: false,
                 secret_change: None,
                 client_change,
+                retired: None,
+                replaced: None,
                 unsupported: Vec::new(),
-            },
+            }),
             hydra_version: String::new(),
         }
     }
@@ -162,7 +184,8 @@ mod tests {
     }
 
     fn replaced(differing: &[&'static str], secret: bool) -> Outcome {
-        applied(Some(ClientChange::Replaced { differing: differing.to_vec(), secret }))
+        let differing = differing.to_vec();
+        applied(Some(ClientChange::Replaced { differing, secret, meddled: false }))
     }
 
     #[test]
@@ -173,6 +196,8 @@ mod tests {
         assert_eq!(pass(&converged, &replaced(&["scope"], false)).0, ["DriftCorrected"]);
         assert_eq!(pass(&converged, &applied(Some(ClientChange::Created))).0, ["DriftCorrected"]);
         assert_eq!(pass(&converged, &replaced(&[], true)).0, ["ClientUpdated"]);
+        let meddled = ClientChange::Replaced { differing: vec![], secret: true, meddled: true };
+        assert_eq!(pass(&converged, &applied(Some(meddled))).0, ["DriftCorrected"]);
         let mut edited = converged;
         edited.metadata.generation = Some(3);
         assert_eq!(pass(&edited, &replaced(&["scope"], false)).0, ["ClientUpdated"]);

@@ -1,5 +1,7 @@
 //! What is there: reads the Secret and the client, decides nothing.
 
+use secrecy::SecretString;
+
 use super::{
     credentials::{id_is_proposed, known_id},
     desired::Desired,
@@ -10,7 +12,7 @@ use crate::{
     controller::Class,
     hydra::{self, ClientId, ErrorKind, meaning::ServerDefaults},
     instance::Instance,
-    kubernetes::{Owner, SecretState, SecretVersion, Secrets},
+    kubernetes::{Lookup, Owner, SecretState, Secrets},
 };
 
 /// The observed state of one client.
@@ -18,14 +20,18 @@ use crate::{
 pub struct Observed {
     /// The Secret.
     pub secret: SecretState,
+    /// The Secret of the former name, where the spec names another now.
+    pub former: SecretState,
     /// The id of the client, where anything names it.
     pub id: Option<ClientId>,
+    /// The client that the resource gives up for it.
+    pub replaced: Option<ClientId>,
     /// The client of that id in Hydra.
     pub client: Option<hydra::OAuth2Client>,
-    /// The version of the Secret whose credentials Hydra was last given, as recorded in status.
-    pub sent: Option<SecretVersion>,
-    /// Whether the last pass brought this generation of the resource to Hydra.
-    pub settled: bool,
+    /// Whether the client's secret in the Secret is known to be the one that Hydra was last given.
+    pub value_is_sent: bool,
+    /// What earlier passes left in status.
+    pub record: Record,
     /// Names of members that this version of Hydra is known not to keep.
     pub unsupported: Vec<String>,
     /// Whether Hydra takes ids of the operator's choice.
@@ -36,41 +42,71 @@ pub struct Observed {
     pub defaults: ServerDefaults,
 }
 
+/// The Secret of a resource: where it is and how to look at it.
+#[derive(Clone, Copy)]
+pub struct SecretSource<'a> {
+    /// The resource, as owner of its Secret.
+    pub owner: &'a Owner,
+    /// How to look at the Secret.
+    pub lookup: &'a Lookup,
+    /// The Secrets of its namespace.
+    pub secrets: &'a Secrets,
+}
+
+/// Where a pass reads from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The Secret.
+    pub secret: SecretSource<'a>,
+    /// The Hydra.
+    pub instance: &'a Instance,
+    /// Whether a value is the one that Hydra was last given, as far as this process remembers.
+    pub is_sent: &'a (dyn Fn(&SecretString) -> bool + Sync),
+}
+
 /// Reads what is there. The Secret comes first: it names the client.
 pub async fn observe(
     desired: &Desired,
-    record: &Record,
-    owner: &Owner,
-    secrets: &Secrets,
-    instance: &Instance,
+    record: Record,
+    from: &Sources<'_>,
 ) -> Result<Observed, Failure> {
-    let name = &desired.secret_name;
-    let secret = secrets
-        .observe(name, owner, desired.needs_secret)
-        .await
-        .map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
-    let id = known_id(desired, record.client_id.as_ref(), &secret)?;
+    let secret = read_secret(&desired.secret_name, from).await?;
+    let known = known_id(desired, &record, &secret)?;
     let idle = record.is_idle(&secret);
     let unobserved = |failure: Failure| match failure.class {
         Class::Transient if idle => Failure { class: Class::Unobserved, ..failure },
         _ => failure,
     };
-    let id_is_proposed = id_is_proposed(desired, record.client_id.as_ref(), &secret);
+    let id_is_proposed = id_is_proposed(desired, &record, &secret);
     // A Hydra that chooses ids itself has refused a proposed one, or has given the client another
     // that did not find its way into the Secret.
+    let instance = from.instance;
     let in_doubt = id_is_proposed && !instance.takes_chosen_ids();
-    let (id, client) = locate(id, in_doubt, desired, instance).await.map_err(unobserved)?;
+    let (id, client) = locate(known.id, in_doubt, desired, instance).await.map_err(unobserved)?;
+    let former = match &record.secret_name {
+        Some(former) if *former != desired.secret_name => read_secret(former, from).await?,
+        Some(_) | None => SecretState::Absent,
+    };
+    let stored = secret.stored().or(former.stored()).and_then(|stored| stored.secret.as_ref());
     Ok(Observed {
+        value_is_sent: stored.is_some_and(from.is_sent),
         secret,
+        former,
         id,
+        replaced: known.replaced,
         client,
-        sent: record.sent.clone(),
-        settled: record.settled,
-        unsupported: unsupported(record, instance).await,
+        unsupported: unsupported(&record, instance).await,
+        record,
         takes_chosen_ids: instance.takes_chosen_ids(),
         id_is_proposed,
         defaults: instance.defaults(),
     })
+}
+
+async fn read_secret(name: &str, from: &Sources<'_>) -> Result<SecretState, Failure> {
+    let SecretSource { owner, lookup, secrets } = from.secret;
+    let read = secrets.observe(name, owner, lookup).await;
+    read.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
 }
 
 /// Finds the client by its id, or by its owner mark where the id is unknown or in doubt.
@@ -85,6 +121,11 @@ async fn locate(
         if client.is_some() || !in_doubt {
             return Ok((Some(id), client));
         }
+    }
+    // A Hydra that chooses ids itself may have done so a moment ago, and the reply was lost.
+    let mark = desired.client.owner.as_deref().unwrap_or_default();
+    if instance.takes_chosen_ids() && instance.census().rules_out(mark) {
+        return Ok((None, None));
     }
     let Some(client) = by_owner(desired, instance).await? else { return Ok((None, None)) };
     let id = ClientId::parse(client.client_id.as_deref().unwrap_or_default());

@@ -1,17 +1,18 @@
 //! What has to be written: pure, from the desired and the observed state.
 
 use super::{
-    credentials::{Credentials, Fresh, SecretStep, credentials},
+    credentials::{self, Credentials, Fresh, SecretStep, credentials},
     desired::Desired,
     error::{Failure, Reason},
     observe::Observed,
+    secret_shape::SecretShape,
 };
 use crate::{
-    hydra::{self, ClientSecret, meaning},
-    kubernetes::SecretState,
+    hydra::{self, ClientId, ClientSecret, meaning},
+    kubernetes::{SecretState, SecretVersion},
 };
 
-/// The writes of one pass. Empty when both steps keep what is there.
+/// The writes of one pass. Empty when all steps keep what is there.
 #[derive(Clone)]
 pub struct Plan {
     /// The credentials, and what the Secret needs to hold them.
@@ -20,6 +21,19 @@ pub struct Plan {
     pub client: ClientStep,
     /// Whether the operator alone has chosen the id: no client has it so far.
     pub id_is_proposed: bool,
+    /// The Secret of the former name, which goes once the new one holds the credentials.
+    pub retired: Option<RetiredSecret>,
+    /// The client that the resource gives up, which goes once Hydra holds the new one.
+    pub replaced: Option<ClientId>,
+}
+
+/// A Secret of ours that is to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetiredSecret {
+    /// Its name.
+    pub name: String,
+    /// The version that was read.
+    pub version: SecretVersion,
 }
 
 /// What has to be done for Hydra to hold the client.
@@ -29,6 +43,8 @@ pub enum ClientStep {
     Keep {
         /// Names of members on the wire.
         unsupported: Vec<&'static str>,
+        /// `updated_at` of the client.
+        revision: Option<String>,
     },
     /// There is no client of that id: POST.
     Create {
@@ -45,6 +61,8 @@ pub enum ClientStep {
         secret: Option<ClientSecret>,
         /// Names of the members that differ.
         differing: Vec<&'static str>,
+        /// Whether somebody else has written the client since the operator did.
+        meddled: bool,
     },
 }
 
@@ -54,11 +72,18 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         matches!(self.credentials.step, SecretStep::Keep(_))
             && matches!(self.client, ClientStep::Keep { .. })
+            && self.retired.is_none()
+            && self.replaced.is_none()
     }
 }
 
 /// Decides what has to be written, or why nothing may be.
-pub fn plan(desired: &Desired, observed: &Observed, fresh: &Fresh) -> Result<Plan, Failure> {
+pub fn plan(
+    desired: &Desired,
+    shape: &SecretShape,
+    observed: &Observed,
+    fresh: &Fresh,
+) -> Result<Plan, Failure> {
     if let Some(client) = &observed.client
         && client.owner != desired.client.owner
     {
@@ -66,12 +91,33 @@ pub fn plan(desired: &Desired, observed: &Observed, fresh: &Fresh) -> Result<Pla
     }
     let proposed = || observed.takes_chosen_ids.then(|| fresh.id.clone());
     let id = observed.id.clone().or_else(proposed);
-    let credentials = credentials(desired, id, &observed.secret, fresh)?;
+    let sources = credentials::Sources {
+        secret: &observed.secret,
+        former: &observed.former,
+        client_is_ours: observed.client.is_some(),
+        fresh,
+    };
+    let credentials = credentials(desired, shape, id, &sources)?;
     let client = match &observed.client {
         None => create(desired, &credentials),
         Some(client) => replace(desired, observed, client, &credentials),
     };
-    Ok(Plan { credentials, client, id_is_proposed: observed.id_is_proposed })
+    Ok(Plan {
+        credentials,
+        client,
+        id_is_proposed: observed.id_is_proposed,
+        retired: retired(observed),
+        replaced: observed.replaced.clone(),
+    })
+}
+
+fn retired(observed: &Observed) -> Option<RetiredSecret> {
+    match (&observed.former, &observed.record.secret_name) {
+        (SecretState::Ours(stored), Some(name)) => {
+            Some(RetiredSecret { name: name.clone(), version: stored.version.clone() })
+        }
+        _ => None,
+    }
 }
 
 fn create(desired: &Desired, credentials: &Credentials) -> ClientStep {
@@ -87,7 +133,7 @@ fn replace(
     client: &hydra::OAuth2Client,
     credentials: &Credentials,
 ) -> ClientStep {
-    let unlearned = if observed.settled {
+    let unlearned = if observed.record.settled {
         meaning::Unlearned::AssumeEqual
     } else {
         meaning::Unlearned::AssumeDifferent
@@ -96,31 +142,48 @@ fn replace(
         meaning::differences(&desired.client, client, &observed.defaults, unlearned)
             .into_iter()
             .partition(|member| observed.unsupported.iter().any(|known| known == member));
-    let secret = (desired.needs_secret && !knows_secret(observed, client, &credentials.step))
-        .then(|| credentials.secret.clone())
-        .flatten();
+    let meddled = meddled(observed, client);
+    let secret = (desired.needs_secret
+        && (meddled || !knows_secret(observed, client, credentials)))
+    .then(|| credentials.secret.clone())
+    .flatten();
     if differing.is_empty() && secret.is_none() {
-        return ClientStep::Keep { unsupported };
+        return ClientStep::Keep { unsupported, revision: client.updated_at.clone() };
     }
     let client = Box::new(meaning::merged(&desired.client, client));
-    ClientStep::Replace { client, secret, differing }
+    ClientStep::Replace { client, secret, differing, meddled }
 }
 
-/// Whether Hydra has the secret that the Secret holds.
+/// Whether somebody else has written the client since the operator did. Hydra stamps every write,
+/// and shows no secret: the secret may be another one too.
+fn meddled(observed: &Observed, client: &hydra::OAuth2Client) -> bool {
+    match (&observed.record.revision, &client.updated_at) {
+        (Some(recorded), Some(now)) => recorded != now,
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// Whether Hydra has the secret that the Secret holds, or shall hold.
 ///
 /// Hydra shows no secret, so this rests on the record of the version of the Secret that was last
-/// sent. Without a record, a Secret that somebody else made is trusted as it stands (a takeover
-/// must not write), and one that the operator made is sent once more: the pass that made it may
-/// have ended before it sent it.
-fn knows_secret(observed: &Observed, client: &hydra::OAuth2Client, step: &SecretStep) -> bool {
-    let SecretStep::Keep(version) = step else { return false };
+/// sent, and on what this process remembers of its value. Without a record, a Secret that somebody
+/// else made is trusted as it stands (a takeover must not write), and one that the operator made is
+/// sent once more: the pass that made it may have ended before it sent it.
+fn knows_secret(
+    observed: &Observed,
+    client: &hydra::OAuth2Client,
+    credentials: &Credentials,
+) -> bool {
+    let Some(source) = &credentials.source else { return false };
     // Hydra gives a client that is made without a secret a random one and tells nobody.
     if matches!(client.token_endpoint_auth_method.as_deref(), Some("none" | "private_key_jwt")) {
         return false;
     }
-    match (&observed.sent, &observed.secret) {
-        (Some(sent), _) => sent == version,
-        (None, SecretState::Ours(stored)) => !stored.created_here,
+    match (&observed.record.sent, &observed.secret) {
+        (Some(sent), _) => sent == source || observed.value_is_sent,
+        (None, SecretState::Ours(stored) | SecretState::Inherited { stored, .. }) => {
+            !stored.created_here
+        }
         (None, _) => true,
     }
 }
@@ -153,7 +216,8 @@ mod tests {
         kubernetes::{SecretVersion, StoredCredentials, ownership::Foreign},
         oauth2client::{
             desired::desired,
-            testing::{fresh, resource, stored, version},
+            record::Record,
+            testing::{fresh, keys, resource, shape_of, stored, stored_with, version},
         },
     };
 
@@ -162,16 +226,16 @@ mod tests {
     fn observed(secret: SecretState, client: Option<OAuth2Client>) -> Observed {
         let id = match &secret {
             SecretState::Ours(stored) | SecretState::Users(stored) => stored.id.as_deref(),
-            SecretState::Absent | SecretState::Foreign(_) => {
-                client.as_ref().and_then(|client| client.client_id.as_deref())
-            }
+            _ => client.as_ref().and_then(|client| client.client_id.as_deref()),
         };
         Observed {
             id: id.map(|id| ClientId::parse(id).unwrap()),
             secret,
+            former: SecretState::Absent,
+            replaced: None,
             client,
-            sent: None,
-            settled: false,
+            value_is_sent: false,
+            record: Record::default(),
             unsupported: Vec::new(),
             takes_chosen_ids: true,
             id_is_proposed: false,
@@ -214,22 +278,27 @@ mod tests {
         };
         let secret = match &plan.credentials.step {
             SecretStep::Keep(_) => "keep",
-            SecretStep::Create => "create",
-            SecretStep::Complete(_) => "complete",
+            SecretStep::Create(_) => "create",
+            SecretStep::Change { .. } => "change",
+            SecretStep::Inherit { .. } => "inherit",
         };
         let with = |secret: &Option<ClientSecret>| if secret.is_some() { "+secret" } else { "" };
         let client = match &plan.client {
-            ClientStep::Keep { unsupported } => format!("keep{}", unsupported.join(",")),
+            ClientStep::Keep { unsupported, .. } => format!("keep{}", unsupported.join(",")),
             ClientStep::Create { secret, .. } => format!("create{}", with(secret)),
             ClientStep::Replace { secret, differing, .. } => {
                 format!("replace[{}]{}", differing.join(","), with(secret))
             }
         };
-        format!("{secret} {client}")
+        let gone = |what: Option<String>| what.map(|what| format!(" -{what}")).unwrap_or_default();
+        let retired = gone(plan.retired.as_ref().map(|retired| retired.name.clone()));
+        let replaced = gone(plan.replaced.as_ref().map(ToString::to_string));
+        format!("{secret} {client}{retired}{replaced}")
     }
 
     fn plan_of(spec: &serde_json::Value, observed: &Observed) -> String {
-        describe(&plan(&desired(&resource(spec)).unwrap(), observed, &fresh()))
+        let desired = desired(&resource(spec)).unwrap();
+        describe(&plan(&desired, &shape_of(spec), observed, &fresh()))
     }
 
     #[test]
@@ -242,7 +311,21 @@ mod tests {
             ..client
         };
         let made_elsewhere = || StoredCredentials { created_here: false, ..stored("id-1") };
-        let sent = |observed: Observed, v: &str| Observed { sent: Some(version(v)), ..observed };
+        let sent = |observed: Observed, v: &str| Observed {
+            record: Record {
+                sent: Some(version(v)),
+                secret_name: Some("shop-credentials".into()),
+                revision: Some("2026-01-01T00:00:00Z".into()),
+                ..observed.record
+            },
+            ..observed
+        };
+        let moved = |former: SecretState, observed: Observed| Observed {
+            former,
+            record: Record { secret_name: Some("former".into()), ..observed.record },
+            ..observed
+        };
+        let meddled = || OAuth2Client { updated_at: Some("2026-02-02".into()), ..here() };
         let cases = vec![
             ("nothing", observed(Absent, None), "create create+secret"),
             ("crash after the Secret", observed(Ours(stored("id-1")), None), "keep create+secret"),
@@ -282,14 +365,69 @@ mod tests {
             ),
             (
                 "was public, Secret without secret",
-                sent(
-                    observed(
-                        Ours(StoredCredentials { secret: None, ..stored("id-1") }),
-                        Some(public(here())),
+                sent(observed(Ours(stored_with(Some("id-1"), None)), Some(public(here()))), "1"),
+                "change replace[token_endpoint_auth_method]+secret",
+            ),
+            (
+                "Secret written anew with the same value",
+                Observed {
+                    value_is_sent: true,
+                    ..sent(observed(Ours(stored("id-1")), Some(here())), "0")
+                },
+                "keep keep",
+            ),
+            (
+                "somebody wrote the client",
+                sent(observed(Ours(stored("id-1")), Some(meddled())), "1"),
+                "keep replace[]+secret",
+            ),
+            (
+                "the Secret is to have another name",
+                moved(Ours(stored("id-1")), sent(observed(Absent, Some(here())), "1")),
+                "create keep -former",
+            ),
+            (
+                "it has, and the former is still there",
+                moved(
+                    Ours(stored("id-1")),
+                    sent(
+                        observed(
+                            Ours(StoredCredentials { version: version("2"), ..stored("id-1") }),
+                            Some(here()),
+                        ),
+                        "1",
                     ),
-                    "1",
                 ),
-                "complete replace[token_endpoint_auth_method]+secret",
+                "keep replace[]+secret -former",
+            ),
+            (
+                "the former Secret is the user's",
+                moved(Users(stored("id-1")), sent(observed(Absent, Some(here())), "1")),
+                "create keep",
+            ),
+            (
+                "restored from a backup",
+                observed(
+                    SecretState::Inherited { stored: stored("id-1"), former: "uid-0".into() },
+                    Some(here()),
+                ),
+                "inherit replace[]+secret",
+            ),
+            (
+                "applied again while the former Secret is being collected",
+                observed(
+                    SecretState::Inherited { stored: stored("id-1"), former: "uid-0".into() },
+                    None,
+                ),
+                "WaitingForSecret",
+            ),
+            (
+                "the user gives up a client",
+                Observed {
+                    replaced: Some(ClientId::parse("former").unwrap()),
+                    ..sent(observed(Users(stored("id-1")), None), "0")
+                },
+                "keep create+secret -former",
             ),
             ("the user's Secret", observed(Users(stored("id-1")), None), "keep create+secret"),
             (
@@ -326,6 +464,7 @@ mod tests {
             spec["jwksUri"] = "https://shop.example/jwks".into();
             let planned = plan(
                 &desired(&resource(&spec)).unwrap(),
+                &shape_of(&spec),
                 &observed(SecretState::Absent, None),
                 &fresh(),
             );
@@ -340,7 +479,7 @@ mod tests {
         spec["skipConsent"] = true.into();
         let dropped = OAuth2Client { skip_consent: None, ..in_hydra(&spec) };
         let mut observed = observed(SecretState::Ours(stored("id-1")), Some(dropped));
-        observed.sent = Some(version("1"));
+        observed.record.sent = Some(version("1"));
         assert_eq!(plan_of(&spec, &observed), "keep replace[skip_consent]");
         observed.unsupported = vec!["skip_consent".into()];
         assert_eq!(plan_of(&spec, &observed), "keep keepskip_consent");
@@ -376,18 +515,13 @@ mod tests {
         let Plan { credentials, client, .. } = plan;
         let version = match &credentials.step {
             SecretStep::Keep(version) => version.clone(),
-            SecretStep::Create | SecretStep::Complete(_) => {
-                SecretVersion { uid: "u".into(), resource_version: "99".into() }
-            }
+            _ => SecretVersion { uid: "u".into(), resource_version: "99".into() },
         };
         let chosen = || ClientId::parse("chosen-by-hydra").unwrap();
         let id = credentials.id.clone().unwrap_or_else(chosen);
-        let now = StoredCredentials {
-            version: version.clone(),
-            id: Some(id.to_string()),
-            secret: credentials.secret.as_ref().map(|secret| secret.expose().into()),
-            created_here: true,
-        };
+        let value = credentials.secret.as_ref().map(ClientSecret::expose);
+        let now =
+            StoredCredentials { version: version.clone(), ..stored_with(Some(id.as_str()), value) };
         let users = matches!(observed.secret, SecretState::Users(_));
         let sent_now = match client {
             ClientStep::Create { client, .. } | ClientStep::Replace { client, .. } => {
@@ -403,10 +537,19 @@ mod tests {
         assert_eq!(desired.client.owner.as_deref(), Some(MARK));
         Observed {
             secret: if users { SecretState::Users(now) } else { SecretState::Ours(now) },
-            id: Some(id),
+            former: SecretState::Absent,
+            id: Some(id.clone()),
+            replaced: None,
+            record: Record {
+                client_id: Some(id),
+                sent: Some(version),
+                keys: Some(keys()),
+                revision: kept.as_ref().and_then(|client| client.updated_at.clone()),
+                settled: true,
+                ..Record::default()
+            },
+            value_is_sent: false,
             client: kept,
-            sent: Some(version),
-            settled: true,
             unsupported: Vec::new(),
             takes_chosen_ids: observed.takes_chosen_ids,
             id_is_proposed: false,
@@ -427,19 +570,22 @@ mod tests {
             let state = match secret {
                 None => SecretState::Absent,
                 Some("users") => SecretState::Users(stored("id-1")),
-                Some("bare") => {
-                    SecretState::Ours(StoredCredentials { secret: None, ..stored("id-1") })
-                }
+                Some("bare") => SecretState::Ours(StoredCredentials {
+                    created_here,
+                    ..stored_with(Some("id-1"), None)
+                }),
                 Some(_) => SecretState::Ours(stored("id-1")),
             };
             let client = exists.then(|| in_hydra(&former));
             let mut before = observed(state, client);
-            before.settled = settled;
+            before.record.settled = settled;
             before.takes_chosen_ids = takes_chosen_ids;
-            before.sent = recorded.then(|| version("1"));
-            let first = plan(&desired, &before, &fresh()).unwrap_or_else(|f| unreachable!("{f}"));
+            before.record.sent = recorded.then(|| version("1"));
+            let shape = shape_of(&spec);
+            let first = plan(&desired, &shape, &before, &fresh());
+            let first = first.unwrap_or_else(|f| unreachable!("{f}"));
             let after = applied(&desired, &before, &first);
-            let second = plan(&desired, &after, &fresh());
+            let second = plan(&desired, &shape, &after, &fresh());
             prop_assert_eq!(describe(&second), "keep keep");
         }
     }

@@ -60,8 +60,10 @@ explain! {
         remedy: "remove them, or upgrade Hydra",
     }
     ClientIdTaken {
-        cause: "a client of that id exists in Hydra and has another owner or none",
-        remedy: "choose another `clientId`, or delete that client",
+        cause: "another `OAuth2Client`, which the message names, \
+                [has](oauth2client.md#conflicts-between-resources) the client of that id; or that \
+                client has another owner in Hydra, or none",
+        remedy: "choose another `clientId`, or delete that resource or client",
     }
     AmbiguousClients {
         cause: "no id is known, and several clients in Hydra have the owner of the resource",
@@ -70,17 +72,25 @@ explain! {
     ClientIdChanged {
         cause: "`clientId`, or the id in your Secret, is not the id of the client that the \
                 resource holds",
-        remedy: "set it back, or delete the resource and create it again",
+        remedy: "set it back; to give up the client for the one that your Secret names, set the \
+                 annotation `hydra.ory.sh/change-client-id-to` to that id",
     }
     SecretNotOwned {
-        cause: "the Secret belongs to another `OAuth2Client`, or was not made by the operator and \
-                lacks the keys or has values that are not text",
+        cause: "the Secret [belongs](oauth2client.md#conflicts-between-resources) to another \
+                `OAuth2Client`, which the message names, or was not made by the operator and lacks \
+                the keys or has values that are not text",
         remedy: "choose another `secretName`, complete the Secret, or delete it",
     }
     InvalidSecret {
         cause: "the id or the secret in the Secret cannot be used (empty, too short, too long, \
                 characters that a path cannot have)",
         remedy: "correct it",
+    }
+    WaitingForSecret {
+        cause: "the Secret is somebody else's to make (`requireExistingSecret`, or it was theirs \
+                before it went), or belongs to a former resource of the same name and is being \
+                collected",
+        remedy: "make the Secret; the operator goes on when it is there",
     }
     SecretRefused {
         cause: "the API server refused to store the Secret: quota, admission policy, missing \
@@ -92,8 +102,11 @@ explain! {
         remedy: "correct what the message names",
     }
     HydraAdminNotAllowed {
-        cause: "`hydraAdmin.url` is set, and the operator serves one Hydra alone",
-        remedy: "remove `hydraAdmin`",
+        cause: "`hydraAdmin` asks for a Hydra that the administrator does not allow, or the client \
+                that is to be deleted is in one that is allowed no more",
+        remedy: "ask for the [address](operating.md#other-hydras-for-some-resources) to be \
+                 allowed, or remove `hydraAdmin`; when deleting, `deletionPolicy: orphan` leaves \
+                 the client",
     }
     KubernetesError {
         cause: "the Kubernetes API failed, or a pass took too long",
@@ -135,7 +148,18 @@ const fn event(kind: &'static str, reason: &'static str, meaning: &'static str) 
 /// The reasons that only events have.
 pub const EVENTS: &[EventReason] = &[
     event("Normal", "SecretCreated", "the Secret was made, before its client"),
-    event("Normal", "SecretUpdated", "the credentials were put back into the operator's Secret"),
+    event("Normal", "SecretUpdated", "the operator's Secret was put into its declared form"),
+    event("Normal", "SecretMoved", "`secretName` changed: the former Secret was deleted"),
+    event(
+        "Normal",
+        "SecretInherited",
+        "the Secret of a former resource of the same name was taken over with its client",
+    ),
+    event(
+        "Normal",
+        "ClientReplaced",
+        "the client was given up for the one that the user's Secret names",
+    ),
     event("Normal", "ClientCreated", "the client was made in Hydra"),
     event(
         "Normal",
@@ -147,8 +171,18 @@ pub const EVENTS: &[EventReason] = &[
         "DriftCorrected",
         "the client was changed or deleted in Hydra, and is as before",
     ),
+    event(
+        "Warning",
+        "ClientLeftBehind",
+        "a move left the client in its former Hydra; the note says why",
+    ),
     event("Normal", "ClientDeleted", "the client was deleted from Hydra, with its resource"),
     event("Normal", "ClientOrphaned", "the resource went and left its client in Hydra"),
+    event(
+        "Warning",
+        "ClientReleased",
+        "the resource went without asking Hydra, where its client may still be",
+    ),
 ];
 
 /// The page that lists all reasons, in Markdown.

@@ -6,21 +6,34 @@ use crate::{
         ConditionStatus, ConditionType, OAuth2Client, condition, oauth2client::UnsupportedFields,
     },
     hydra::ClientId,
-    kubernetes::{SecretState, SecretVersion},
+    kubernetes::{KeyPair, SecretState, SecretVersion},
 };
+
+const SUSPENDED: &str = Reason::Suspended.as_str();
 
 /// What status remembers of earlier passes, as far as a pass decides by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of their own, each found by itself")]
 pub struct Record {
     /// The id of the client that Hydra holds for the resource.
     pub client_id: Option<ClientId>,
     /// The version of the Secret whose credentials Hydra was last given.
     pub sent: Option<SecretVersion>,
+    /// The name of the Secret that held them.
+    pub secret_name: Option<String>,
+    /// Whether somebody else had made that Secret.
+    pub user_provided: bool,
+    /// Its keys with the credentials.
+    pub keys: Option<KeyPair>,
+    /// The `updated_at` of the client in Hydra after the operator last wrote it.
+    pub revision: Option<String>,
     /// Whether the last pass brought this generation of the spec to Hydra, as far as that Hydra
     /// takes it.
     pub settled: bool,
     /// Whether a pass was asked for that has not been made.
     pub requested: bool,
+    /// Whether the conditions say that the resource is suspended.
+    pub suspended: bool,
     /// Members that some version of Hydra was seen not to keep, for this generation of the spec.
     pub unsupported: Option<UnsupportedFields>,
 }
@@ -48,16 +61,95 @@ impl Record {
                 uid: secret.uid.clone(),
                 resource_version: secret.resource_version.clone(),
             }),
+            secret_name: status.secret.as_ref().map(|secret| secret.name.clone()),
+            user_provided: status.secret.as_ref().is_some_and(|secret| secret.user_provided),
+            keys: status
+                .secret
+                .as_ref()
+                .and_then(|secret| secret.keys.as_ref())
+                .map(|keys| KeyPair::new(&keys.client_id, &keys.client_secret)),
+            revision: status.revision.clone(),
             settled: current && reached,
             requested: requested.is_some() && requested != status.last_handled_reconcile_at,
+            suspended: condition::get(&status.conditions, ConditionType::Stalled)
+                .is_some_and(|stalled| stalled.reason.as_deref() == Some(SUSPENDED)),
             unsupported: status.unsupported.clone().filter(|_| current),
         }
+    }
+
+    /// The record of a client that is to be set up in another Hydra: of that one nothing is known,
+    /// not even which secret it has, if it has the client.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        let unknown = SecretVersion { uid: String::new(), resource_version: String::new() };
+        Self { sent: Some(unknown), revision: None, settled: false, unsupported: None, ..self }
     }
 
     /// Whether nothing is known that a pass would have to do, given the Secret as it is now.
     #[must_use]
     pub fn is_idle(&self, secret: &SecretState) -> bool {
-        let version = secret.version();
-        self.settled && !self.requested && version.is_some() && version == self.sent.as_ref()
+        self.covers(secret.version())
+    }
+
+    /// Whether a pass would neither do nor tell anything new, given the version of the Secret as the
+    /// watch says it is now. What happens in Hydra the sweep finds.
+    #[must_use]
+    pub fn is_at_rest(&self, secret: Option<&SecretVersion>) -> bool {
+        // While suspended, much may have changed that nobody was looking for.
+        !self.suspended && self.client_id.is_some() && self.covers(secret)
+    }
+
+    fn covers(&self, secret: Option<&SecretVersion>) -> bool {
+        self.settled && !self.requested && secret.is_some() && secret == self.sent.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::oauth2client::testing::{version, with_status};
+
+    fn record(change: impl Fn(&mut Value)) -> Record {
+        let condition = |kind: &str, status: &str| json!({ "type": kind, "status": status, "reason": "Synced" });
+        let mut status = json!({
+            "observedGeneration": 2,
+            "clientId": "id-1",
+            "secret": { "name": "s", "uid": version("1").uid, "resourceVersion": "1" },
+            "conditions": [condition("Ready", "True"), condition("Stalled", "False")],
+        });
+        change(&mut status);
+        Record::of(&with_status(&json!({ "grantTypes": [], "secretName": "s" }), &status))
+    }
+
+    #[test]
+    fn only_what_is_settled_and_unmoved_is_at_rest() {
+        let same = || record(|_| {});
+        let cases = [
+            ("converged", same(), Some("1"), true),
+            ("another version of the Secret", same(), Some("2"), false),
+            ("no Secret, or an unknown one", same(), None, false),
+            ("edited", record(|status| status["observedGeneration"] = 1.into()), Some("1"), false),
+            ("no id", record(|status| status["clientId"] = Value::Null), Some("1"), false),
+            ("no Secret recorded", record(|status| status["secret"] = Value::Null), None, false),
+            (
+                "was suspended",
+                record(|status| status["conditions"][1]["reason"] = "Suspended".into()),
+                Some("1"),
+                false,
+            ),
+            (
+                "not ready",
+                record(|status| status["conditions"][0]["status"] = "False".into()),
+                Some("1"),
+                false,
+            ),
+            ("asked for", Record { requested: true, ..same() }, Some("1"), false),
+        ];
+        for (name, record, secret, expected) in cases {
+            let secret = secret.map(version);
+            assert_eq!(record.is_at_rest(secret.as_ref()), expected, "{name}");
+        }
     }
 }

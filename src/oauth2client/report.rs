@@ -14,7 +14,11 @@ use super::{
     error::{self, Failure, Reason},
     notices::{corrects_drift, notices},
     random::chance,
+    record::Record,
+    relocation::recorded,
+    resync,
     status::{Outcome, status},
+    survey::key_of,
 };
 use crate::{
     api::{OAuth2Client, OAuth2ClientSpec},
@@ -39,12 +43,35 @@ pub fn unchanged() -> Reported {
     (Action::await_change(), ReconcileResult::Success)
 }
 
+/// There was nothing to do for a pass over `resource`, so that it has made no request.
+pub fn at_rest(resource: &OAuth2Client, now: Instant, context: &Context) -> Reported {
+    context.metrics.outcome(CONTROLLER, settled_reason(&Record::of(resource)).as_str());
+    let left = look_due_in(resource, now, context);
+    (left.map_or_else(Action::await_change, Action::requeue), ReconcileResult::Success)
+}
+
+/// The time until `resource` is to be looked at by itself, where it asks for that.
+pub fn look_due_in(resource: &OAuth2Client, now: Instant, context: &Context) -> Option<Duration> {
+    let (own, key) = (resync::own_interval(&resource.spec), key_of(resource));
+    let last = context.looks.last(&key);
+    let left = resync::time_left(own, context.resync_interval, last, now);
+    if left.is_some() && last.is_none() {
+        // The sweep after the start of the process is a look at everything.
+        context.looks.looked(key, now);
+    }
+    left
+}
+
+fn settled_reason(record: &Record) -> Reason {
+    if record.unsupported.is_some() { Reason::UnsupportedByHydra } else { Reason::Synced }
+}
+
 /// Tells how the pass over `resource` ended.
 pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context) -> Reported {
     let key = key_of(resource);
     let mut failures = match &outcome {
-        // What a person has to heal is no failure to try, and leaves no backoff behind.
-        Outcome::Failed(Failure { class: Class::Terminal, .. })
+        // What others have to heal is no failure to try, and leaves no backoff behind.
+        Outcome::Failed(Failure { class: Class::Terminal | Class::Waiting, .. })
         | Outcome::Applied { .. }
         | Outcome::Suspended => 0,
         Outcome::Failed(_) => context.backoff.failed(key.clone()),
@@ -68,7 +95,15 @@ pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context
         Ok(()) if failures == 0 => context.backoff.reset(&key),
         Ok(()) => {}
     }
-    next(&outcome, failures, context.resync_interval, chance())
+    let (mut action, result) = next(&outcome, failures, context.resync_interval, chance());
+    if matches!(outcome, Outcome::Applied { .. }) {
+        let now = Instant::now();
+        if resync::own_interval(&resource.spec).is_some() {
+            context.looks.looked(key_of(resource), now);
+        }
+        action = look_due_in(resource, now, context).map_or(action, Action::requeue);
+    }
+    (action, result)
 }
 
 /// The end of the pass could not be told, because the Kubernetes API does not answer, or not in
@@ -105,6 +140,9 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Reported
         Reason::Undecodable,
         format!("the resource does not decode: {}", invalid.error),
     );
+    if let Some(observer) = &context.observer {
+        return observer.report(&key_of(&resource), Err(failure), context);
+    }
     let outcome = Outcome::Failed(failure);
     count(&resource, &outcome, context);
     match show(&resource, &outcome, context).await {
@@ -120,6 +158,8 @@ pub fn forget(key: &ResourceKey, context: &Context) {
     context.backoff.reset(key);
     context.referrers.forget(key);
     context.statuses.forget(key);
+    context.sent.forget(key);
+    context.looks.forget(key);
 }
 
 /// Other writers are part of normal work: a conflict shows only when it does not go away.
@@ -136,23 +176,17 @@ fn patiently(outcome: Outcome, failures: u32) -> Outcome {
 
 /// When to look again. Success has no timer: the sweep finds what changes in Hydra.
 fn next(outcome: &Outcome, failures: u32, resync: Duration, chance: f64) -> Reported {
-    let unsupported =
-        matches!(outcome, Outcome::Applied { applied, .. } if !applied.unsupported.is_empty());
-    let Outcome::Failed(failure) = outcome else {
-        // An upgrade of Hydra may heal it.
-        let action = if unsupported {
-            Action::requeue(jittered(resync, chance))
-        } else {
-            Action::await_change()
-        };
-        return (action, ReconcileResult::Success);
-    };
+    let Outcome::Failed(failure) = outcome else { return unchanged() };
     match failure.class {
-        Class::Terminal => (Action::requeue(jittered(resync, chance)), ReconcileResult::Error),
+        Class::Terminal | Class::Waiting => {
+            (Action::requeue(jittered(resync, chance)), ReconcileResult::Error)
+        }
         Class::Conflict => (Action::requeue(CONFLICT_DELAY), ReconcileResult::RequeueAfter),
         Class::Transient | Class::Unobserved => {
             let backoff = backoff::delay(failures.max(1), chance);
-            let delay = backoff.max(failure.retry_after.unwrap_or_default());
+            // Spread out: many wait for the same moment.
+            let asked = failure.retry_after.map(|asked| jittered(asked, chance));
+            let delay = backoff.max(asked.unwrap_or_default());
             (Action::requeue(delay), ReconcileResult::Error)
         }
     }
@@ -162,7 +196,7 @@ fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
     let reason = match outcome {
         Outcome::Applied { applied, .. } => {
             if corrects_drift(resource, applied) {
-                context.metrics.drift_correction(context.instance.name());
+                context.metrics.drift_correction(context.instance_of(resource).name());
             }
             if applied.unsupported.is_empty() { Reason::Synced } else { Reason::UnsupportedByHydra }
         }
@@ -171,7 +205,7 @@ fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
             tracing::info!(reason = failure.reason.as_str(), "{failure}");
             let unwell = matches!(failure.class, Class::Transient | Class::Unobserved);
             if unwell && Reason::HYDRA_AWAY.contains(&failure.reason) {
-                context.instance.report_trouble();
+                context.instance_of(resource).report_trouble();
             }
             failure.reason
         }
@@ -185,7 +219,10 @@ async fn show(
     outcome: &Outcome,
     context: &Context,
 ) -> Result<(), ApiError> {
-    let new = status(resource, outcome, Timestamp::now());
+    let mut new = status(resource, outcome, Timestamp::now());
+    if matches!(outcome, Outcome::Applied { .. }) {
+        new.hydra_admin = recorded(&resource.spec, &context.rules);
+    }
     let notices = notices(resource, outcome, &new);
     let old = resource.status.clone().unwrap_or_default();
     if new != old {
@@ -196,10 +233,6 @@ async fn show(
         let version = kubernetes::status::patch(&api, &name, uid.as_deref(), &old, &new).await?;
         context.statuses.wrote((namespace, name), uid, version.as_deref(), new, Instant::now());
     }
-    context.events.publish(&resource.object_ref(&()), notices).await;
+    context.events.publish(&resource.object_ref(&()), notices);
     Ok(())
-}
-
-fn key_of(resource: &OAuth2Client) -> ResourceKey {
-    (resource.namespace().unwrap_or_default(), resource.name_any())
 }

@@ -6,11 +6,12 @@ use super::{
     apply::Applied,
     desired::optional_members,
     error::{Failure, LONGEST_MESSAGE, Reason},
+    hydra_admin::note,
 };
 use crate::{
     api::{
         Condition, ConditionStatus, ConditionType, OAuth2Client, OAuth2ClientStatus, condition,
-        oauth2client::{PushedSecret, ReconciliationError, UnsupportedFields},
+        oauth2client::{CredentialKeys, PushedSecret, ReconciliationError, UnsupportedFields},
     },
     controller::Class,
     kubernetes::events::truncated,
@@ -22,7 +23,7 @@ pub enum Outcome {
     /// Hydra and the Secret hold what is desired, but for members that Hydra does not keep.
     Applied {
         /// What the pass brought about.
-        applied: Applied,
+        applied: Box<Applied>,
         /// The version of that Hydra; set where members were not kept.
         hydra_version: String,
     },
@@ -123,13 +124,20 @@ fn record(
         name: resource.spec.secret_name.clone(),
         uid: applied.secret.uid.clone(),
         resource_version: applied.secret.resource_version.clone(),
+        user_provided: applied.user_provided,
+        keys: Some(CredentialKeys {
+            client_id: applied.keys.id.clone(),
+            client_secret: applied.keys.secret.clone(),
+        }),
     });
+    status.revision = applied.revision.clone();
     let managed = optional_members(&resource.spec);
     status.managed = managed.into_iter().map(ToOwned::to_owned).collect();
     if applied.unsupported.is_empty() {
         status.unsupported = None;
         let message = "Hydra holds the client as declared, and the Secret holds its credentials";
-        return shown(true, false, false, Reason::Synced, message);
+        let note = note(&resource.spec).map(|note| format!("; {note}")).unwrap_or_default();
+        return shown(true, false, false, Reason::Synced, &format!("{message}{note}"));
     }
     status.unsupported = Some(UnsupportedFields {
         fields: applied.unsupported.iter().map(ToString::to_string).collect(),
@@ -176,6 +184,7 @@ mod tests {
     use super::*;
     use crate::{
         hydra::ClientId,
+        kubernetes::KeyPair,
         oauth2client::record::Record,
         oauth2client::testing::{resource, version, with_status},
     };
@@ -190,13 +199,18 @@ mod tests {
 
     fn applied(unsupported: &[&'static str]) -> Outcome {
         Outcome::Applied {
-            applied: Applied {
+            applied: Box::new(Applied {
                 client_id: ClientId::parse("id-1").unwrap(),
+                revision: Some("2026-01-01T00:00:00.123456Z".into()),
                 secret: version("7"),
+                keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
+                user_provided: false,
                 secret_change: None,
                 client_change: None,
+                retired: None,
+                replaced: None,
                 unsupported: unsupported.to_vec(),
-            },
+            }),
             hydra_version: "v1.11.10".into(),
         }
     }

@@ -10,10 +10,11 @@ use kube::{
     Config,
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+use url::Url;
 
-use super::{Error, INSTANCE};
+use super::Error;
 use crate::{
-    hydra::{Hydra, HydraConfig, Outcome},
+    hydra::{ConfigError, Hydra, HydraConfig, Outcome},
     metrics::{Metrics, ResponseCode},
     settings::{self, HydraSettings, Setting, Settings},
 };
@@ -45,29 +46,56 @@ fn malformed(error: &KubeconfigError) -> Option<Error> {
     Some(Error::MalformedKubeconfig { place: place.unwrap_or_default() })
 }
 
-/// The admin API that the settings name. Each request to it is counted.
-pub(super) fn hydra(settings: &HydraSettings, metrics: &Metrics) -> Result<Hydra, Error> {
-    let read = |setting, path: &Option<PathBuf>| path.as_deref().map(|path| read(setting, path));
-    let certificate = read(settings::HYDRA_CLIENT_CERT_FILE, &settings.client_cert_file);
-    let key = read(settings::HYDRA_CLIENT_KEY_FILE, &settings.client_key_file);
-    let identity = certificate.into_iter().chain(key).collect::<Result<Vec<_>, _>>()?.concat();
-    let metrics = metrics.clone();
-    let config = HydraConfig {
-        ca_pem: read(settings::HYDRA_CA_FILE, &settings.ca_file).transpose()?,
-        client_certificate_pem: (!identity.is_empty()).then(|| identity.into()),
-        headers_file: settings.headers_file.clone(),
-        forwarded_proto: settings.forwarded_proto.clone(),
-        request_timeout: settings.request_timeout,
-        on_request: Some(Arc::new(move |operation, outcome, duration| {
-            let code = match outcome {
-                Outcome::Answered(status) => ResponseCode::Status(status.as_u16()),
-                Outcome::Failed => ResponseCode::NoResponse,
-            };
-            metrics.hydra_request(INSTANCE, operation.as_str(), code, duration);
-        })),
-        ..HydraConfig::new(settings.admin_url.clone())
-    };
-    Ok(Hydra::new(config)?)
+/// What all connections to Hydras have in common. The files of certificates are read once, at the
+/// start.
+pub(super) struct Connections {
+    common: HydraConfig,
+    metrics: Metrics,
+}
+
+impl Connections {
+    pub(super) fn new(settings: &HydraSettings, metrics: &Metrics) -> Result<Self, Error> {
+        let read =
+            |setting, path: &Option<PathBuf>| path.as_deref().map(|path| read(setting, path));
+        let certificate = read(settings::HYDRA_CLIENT_CERT_FILE, &settings.client_cert_file);
+        let key = read(settings::HYDRA_CLIENT_KEY_FILE, &settings.client_key_file);
+        let identity = certificate.into_iter().chain(key).collect::<Result<Vec<_>, _>>()?.concat();
+        let common = HydraConfig {
+            public_url: settings.public_url.clone(),
+            ca_pem: read(settings::HYDRA_CA_FILE, &settings.ca_file).transpose()?,
+            client_certificate_pem: (!identity.is_empty()).then(|| identity.into()),
+            headers_file: settings.headers_file.clone(),
+            request_timeout: settings.request_timeout,
+            ..HydraConfig::new(settings.admin_url.clone())
+        };
+        Ok(Self { common, metrics: metrics.clone() })
+    }
+
+    /// The admin API at `admin_url`. Each request to it is counted under `name`.
+    pub(super) fn hydra(
+        &self,
+        admin_url: Url,
+        forwarded_proto: Option<String>,
+        name: &str,
+    ) -> Result<Hydra, ConfigError> {
+        let (metrics, name) = (self.metrics.clone(), name.to_owned());
+        let mut config = HydraConfig {
+            admin_url,
+            forwarded_proto,
+            on_request: Some(Arc::new(move |operation, outcome, duration| {
+                let code = match outcome {
+                    Outcome::Answered(status) => ResponseCode::Status(status.as_u16()),
+                    Outcome::Failed => ResponseCode::NoResponse,
+                };
+                metrics.hydra_request(&name, operation.as_str(), code, duration);
+            })),
+            ..self.common.clone()
+        };
+        if config.admin_url.scheme() == "http" {
+            (config.ca_pem, config.client_certificate_pem) = (None, None);
+        }
+        Hydra::new(config)
+    }
 }
 
 fn read(setting: Setting, path: &Path) -> Result<Vec<u8>, Error> {

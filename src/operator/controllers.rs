@@ -1,12 +1,12 @@
 //! One controller per watched scope: the whole cluster, or each of some namespaces.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, channel::mpsc, stream};
+use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
     Api, Client, Resource,
-    core::{DeserializeGuard, PartialObjectMeta},
+    core::PartialObjectMeta,
     runtime::{
         Controller,
         controller::{self, Action},
@@ -19,15 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{Gate, Readiness},
     api::OAuth2Client,
-    kubernetes::{ApiError, streams},
-    oauth2client::{
-        self, Context,
-        sweep::{self, Listing},
-    },
+    controller::ResourceKey,
+    instance::Instance,
+    kubernetes::{ApiError, referrers::SecretEvent, streams},
+    oauth2client::{self, Context, Watched, sweep},
 };
 
-/// A resource as the watch delivers it, which may be one that does not decode.
-pub(super) type Watched = DeserializeGuard<OAuth2Client>;
+/// How long passes wait for the first list of Secrets. Later they read the Secrets one by one.
+const SECRETS_LIMIT: Duration = Duration::from_secs(15);
 
 /// One watch of resources and one of Secrets: the whole cluster, or one namespace.
 pub(super) struct Scope {
@@ -54,20 +53,89 @@ impl Scope {
     }
 }
 
-/// Wakes the resources in `store` that differ from what a sweep found.
-pub(super) fn wake_differing(
-    store: &Store<Watched>,
-    wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
-    listing: &Listing,
-) {
-    for object in store.state() {
-        if let Ok(resource) = &object.0
-            && sweep::needs_pass(resource, listing)
-        {
-            // Fails only when the controller has ended.
-            let _ = wake.unbounded_send(ObjectRef::from_obj(&*object));
+/// The resources of all scopes, as their watches show them.
+#[derive(Default)]
+pub(super) struct Stores {
+    scopes: Vec<(Store<Watched>, mpsc::UnboundedSender<ObjectRef<Watched>>)>,
+}
+
+impl Stores {
+    /// Adds those in `store`, to be woken through `wake`.
+    pub(super) fn add(
+        &mut self,
+        store: Store<Watched>,
+        wake: mpsc::UnboundedSender<ObjectRef<Watched>>,
+    ) {
+        self.scopes.push((store, wake));
+    }
+
+    /// Waits until all of them hold what the API server had when the watches began.
+    pub(super) async fn filled(&self) {
+        join_all(self.scopes.iter().map(|(store, _)| streams::filled(store))).await;
+    }
+
+    /// Those that a sweep of `instance` is about.
+    pub(super) fn of<'a>(
+        &'a self,
+        instance: &'a Arc<Instance>,
+        context: &'a Context,
+    ) -> ResourcesOf<'a> {
+        ResourcesOf { stores: self, instance, context }
+    }
+}
+
+/// The resources of one Hydra.
+pub(super) struct ResourcesOf<'a> {
+    stores: &'a Stores,
+    instance: &'a Arc<Instance>,
+    context: &'a Context,
+}
+
+impl ResourcesOf<'_> {
+    fn are_meant(&self, object: &Watched) -> bool {
+        let concerned = |resource| self.context.concerns(self.instance, resource);
+        object.0.as_ref().is_ok_and(concerned)
+    }
+}
+
+impl sweep::Resources for ResourcesOf<'_> {
+    fn all(&self) -> Vec<Arc<Watched>> {
+        let all = self.stores.scopes.iter().flat_map(|(store, _)| store.state());
+        all.filter(|object| self.are_meant(object)).collect()
+    }
+
+    fn get(&self, key: &ResourceKey) -> Option<Arc<Watched>> {
+        let object = reference(key);
+        let found = self.stores.scopes.iter().find_map(|(store, _)| store.get(&object));
+        found.filter(|object| self.are_meant(object))
+    }
+
+    fn wake(&self, key: &ResourceKey) {
+        let object = reference(key);
+        for (store, wake) in &self.stores.scopes {
+            if store.get(&object).is_some() {
+                // Fails only when the controller has ended.
+                let _ = wake.unbounded_send(object.clone());
+            }
         }
     }
+}
+
+/// Announces the resources of `scope` to those that decide between resources.
+pub(super) fn expect_conflicts(
+    context: &Context,
+    scope: &Scope,
+    wake: &mpsc::UnboundedSender<ObjectRef<Watched>>,
+) {
+    let wake = wake.clone();
+    context.conflicts.expect(scope.namespace.clone(), move |key| {
+        // Fails only when the controller has ended.
+        let _ = wake.unbounded_send(reference(key));
+    });
+}
+
+fn reference((namespace, name): &ResourceKey) -> ObjectRef<Watched> {
+    ObjectRef::new(name).within(namespace)
 }
 
 /// Runs the controller of `scope` until `shutdown` is cancelled and its passes have ended. `woken`
@@ -80,17 +148,46 @@ pub(super) fn run_controller(
     concurrency: u16,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> {
-    let resources = streams::resources(scope.api::<Watched>(&context.client), writer);
-    let secrets = streams::secrets(
-        scope.api::<PartialObjectMeta<Secret>>(&context.client),
-        scope.namespace.clone(),
-    );
-    let affected = {
-        let context = context.clone();
-        secrets.flat_map(move |event| stream::iter(context.referrers.affected(&event)))
+    // Which Secrets matter is known once the resources are listed, and that nothing has changed
+    // once these Secrets are. Passes begin after both, so that those without work need no request.
+    let (listed, secrets_listed) = (CancellationToken::new(), CancellationToken::new());
+    let resources = {
+        let (context, listed) = (context.clone(), listed.clone());
+        let (namespace, mut relisted) = (scope.namespace.clone(), HashSet::new());
+        streams::resources(
+            scope.api::<Watched>(&context.client),
+            writer,
+            move |event| {
+                let instance =
+                    |resource: &OAuth2Client| context.instance_of(resource).name().to_owned();
+                let scope = namespace.as_deref();
+                context.conflicts.follow(event, scope, &mut relisted, &instance);
+                observe(event, &listed, &context);
+                if let Some(observer) = &context.observer
+                    && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)
+                {
+                    observer.prune(&context);
+                }
+            },
+            limited(secrets_listed.clone()),
+        )
     };
-    let affected =
-        affected.map(|(namespace, name)| ObjectRef::<Watched>::new(&name).within(&namespace));
+    let affected = {
+        let api = scope.api::<PartialObjectMeta<Secret>>(&context.client);
+        let (namespace, context) = (scope.namespace.clone(), context.clone());
+        let secrets = async move {
+            listed.cancelled().await;
+            streams::secrets(api, namespace)
+        };
+        stream::once(secrets).flatten().flat_map(move |event| {
+            let affected = context.referrers.affected(&event);
+            if matches!(event, SecretEvent::ListEnds { .. }) {
+                secrets_listed.cancel();
+            }
+            stream::iter(affected)
+        })
+    };
+    let affected = affected.map(|key| reference(&key));
     let run = Controller::for_stream(resources, reader.clone())
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(affected)
@@ -122,6 +219,26 @@ pub(super) fn run_controller(
             () = fills => {}
             () = ends_unfilled => {}
         }
+    }
+}
+
+/// Without the right to list Secrets, or while that fails, there are passes nevertheless.
+async fn limited(secrets_listed: CancellationToken) {
+    if tokio::time::timeout(SECRETS_LIMIT, secrets_listed.cancelled()).await.is_err() {
+        tracing::warn!(limit = ?SECRETS_LIMIT, "Going on without a list of the Secrets");
+    }
+}
+
+fn observe(event: &watcher::Event<Watched>, listed: &CancellationToken, context: &Context) {
+    match event {
+        watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+            oauth2client::shown(object, context);
+        }
+        watcher::Event::Delete(object) => {
+            oauth2client::vanished(object, context);
+        }
+        watcher::Event::InitDone => listed.cancel(),
+        watcher::Event::Init => {}
     }
 }
 

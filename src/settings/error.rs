@@ -3,9 +3,10 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL, HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, LOG_LEVEL,
-    NAMESPACES, Setting,
+    ALLOW_RESOURCE_HYDRA_ADMIN, CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL, HYDRA_FORWARDED_PROTO,
+    HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LOG_LEVEL, NAMESPACES, Setting,
 };
+use crate::hydra::InvalidAddress;
 
 /// A setting that cannot be used. The message names it and says what to write; it never repeats a value that may hold
 /// a password.
@@ -27,6 +28,27 @@ pub enum SettingsError {
     /// The admin URL has a query or a fragment, which no request would carry.
     #[error("{HYDRA_ADMIN_URL} has a query or a fragment: write the base URL alone")]
     AdminUrlQuery,
+    /// The public URL cannot be used.
+    #[error(
+        "{HYDRA_PUBLIC_URL} must be an http or https URL without user, query and fragment, such as https://id.example.com"
+    )]
+    PublicUrl,
+    /// A key that a Secret cannot have, or the same one twice.
+    #[error(
+        "{0} is no name that a key of a Secret can have, or is used twice: write letters, digits, -, _ and ."
+    )]
+    SecretKey(Setting),
+    /// One of the addresses that resources may name is none.
+    #[error(
+        "{ALLOW_RESOURCE_HYDRA_ADMIN}: address {position} {problem}: \
+         write addresses like http://hydra-b:4445/admin/clients, separated by commas"
+    )]
+    AllowedAddress {
+        /// Which one, counted from 1: its text may hold a password.
+        position: usize,
+        /// What is wrong with it.
+        problem: InvalidAddress,
+    },
     /// One of certificate and key is missing.
     #[error("{given} needs {missing} too: give both files or none")]
     HalfIdentity {
@@ -36,7 +58,10 @@ pub enum SettingsError {
         missing: Setting,
     },
     /// A TLS setting that would have no effect.
-    #[error("{0} has no effect on an http URL: write https in {HYDRA_ADMIN_URL}, or leave it out")]
+    #[error(
+        "{0} has no effect on http URLs: write https in {HYDRA_ADMIN_URL} or {ALLOW_RESOURCE_HYDRA_ADMIN}, \
+         or leave it out"
+    )]
     TlsWithoutHttps(Setting),
     /// An unknown value of `X-Forwarded-Proto`.
     #[error("{HYDRA_FORWARDED_PROTO} is {0:?}: write http, https or off")]

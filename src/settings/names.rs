@@ -25,6 +25,8 @@ impl fmt::Display for Setting {
 
 /// The base URL of the admin API.
 pub const HYDRA_ADMIN_URL: Setting = Setting::new("--hydra-admin-url", "HYDRA_ADMIN_URL");
+/// The base URL of the public API.
+pub const HYDRA_PUBLIC_URL: Setting = Setting::new("--hydra-public-url", "HYDRA_PUBLIC_URL");
 /// The certificate authorities of Hydra.
 pub const HYDRA_CA_FILE: Setting = Setting::new("--hydra-ca-file", "HYDRA_CA_FILE");
 /// The client certificate.
@@ -38,6 +40,9 @@ pub const HYDRA_HEADERS_FILE: Setting = Setting::new("--hydra-headers-file", "HY
 /// The value of `X-Forwarded-Proto`.
 pub const HYDRA_FORWARDED_PROTO: Setting =
     Setting::new("--hydra-forwarded-proto", "HYDRA_FORWARDED_PROTO");
+/// The addresses that resources may name in `spec.hydraAdmin`.
+pub const ALLOW_RESOURCE_HYDRA_ADMIN: Setting =
+    Setting::new("--allow-resource-hydra-admin", "ALLOW_RESOURCE_HYDRA_ADMIN");
 /// The time-out of a request to Hydra.
 pub const HYDRA_REQUEST_TIMEOUT: Setting =
     Setting::new("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT");
@@ -47,6 +52,10 @@ pub const KUBECONFIG: Setting = Setting::new("--kubeconfig", "KUBECONFIG");
 pub const NAMESPACES: Setting = Setting::new("--namespaces", "WATCH_NAMESPACE");
 /// The interval of the sweep.
 pub const RESYNC_INTERVAL: Setting = Setting::new("--resync-interval", "RESYNC_INTERVAL");
+/// The key of the client id in Secrets; hydra-maester has the same variable.
+pub const CLIENT_ID_KEY: Setting = Setting::new("--client-id-key", "CLIENT_ID_KEY");
+/// The key of the client secret in Secrets; hydra-maester has the same variable.
+pub const CLIENT_SECRET_KEY: Setting = Setting::new("--client-secret-key", "CLIENT_SECRET_KEY");
 /// The bound of reconciles in progress.
 pub const CONCURRENCY: Setting = Setting::new("--concurrency", "CONCURRENCY");
 /// The address of probes and metrics.

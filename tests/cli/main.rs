@@ -8,28 +8,34 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 18] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
+    ("--hydra-public-url", "HYDRA_PUBLIC_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
     ("--hydra-client-cert-file", "HYDRA_CLIENT_CERT_FILE"),
     ("--hydra-client-key-file", "HYDRA_CLIENT_KEY_FILE"),
     ("--hydra-headers-file", "HYDRA_HEADERS_FILE"),
     ("--hydra-forwarded-proto", "HYDRA_FORWARDED_PROTO"),
+    ("--allow-resource-hydra-admin", "ALLOW_RESOURCE_HYDRA_ADMIN"),
     ("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT"),
     ("--namespaces", "WATCH_NAMESPACE"),
     ("--resync-interval", "RESYNC_INTERVAL"),
+    ("--client-id-key", "CLIENT_ID_KEY"),
+    ("--client-secret-key", "CLIENT_SECRET_KEY"),
     ("--concurrency", "CONCURRENCY"),
+    ("--observe", "OBSERVE"),
     ("--admin-listen", "ADMIN_LISTEN"),
     ("--log-format", "LOG_FORMAT"),
     ("--log-level", "LOG_LEVEL"),
 ];
 
 /// A value for each setting that it must refuse.
-const REFUSED: [(&str, &str); 10] = [
+const REFUSED: [(&str, &str); 11] = [
     ("HYDRA_ADMIN_URL", "hydra-admin"),
     ("HYDRA_CLIENT_CERT_FILE", "cert.pem"),
     ("HYDRA_CLIENT_KEY_FILE", "key.pem"),
     ("HYDRA_FORWARDED_PROTO", "ftp"),
+    ("ALLOW_RESOURCE_HYDRA_ADMIN", "http://hydra-b:4445"),
     ("HYDRA_REQUEST_TIMEOUT", "1ms"),
     ("WATCH_NAMESPACE", "Team_A"),
     ("RESYNC_INTERVAL", "5"),
@@ -84,7 +90,8 @@ fn help_has_every_flag_with_its_variable() {
     assert!(output.status.success());
     let help = text(&output.stdout);
     for (flag, variable) in SETTINGS {
-        let (_, after) = help.split_once(&format!("\n      {flag} ")).expect(flag);
+        let starts = |end| help.split_once(&format!("\n      {flag}{end}"));
+        let (_, after) = starts(' ').or_else(|| starts('\n')).expect(flag);
         let own = after.split("\n      --").next().unwrap();
         assert!(own.contains(&format!("[env: {variable}]")), "{flag}: {own}");
     }

@@ -65,6 +65,54 @@ async fn waits_that_servers_ask_for_are_reported() {
     }
 }
 
+/// One that asks to wait is asked nothing until then, about no client.
+#[tokio::test]
+async fn a_server_that_asks_to_wait_is_left_alone() {
+    for (status, header, wait) in
+        [(429, "Retry-After", 1), (503, "Retry-After", 1), (429, "x-ratelimit-reset", 1)]
+    {
+        let is_free = Arc::new(AtomicBool::new(false));
+        let free = is_free.clone();
+        let server = server(Generation::V25, move |_| {
+            if free.load(Ordering::SeqCst) {
+                Reply::json(200, &json!({ "client_id": "a" }))
+            } else {
+                Reply::html(status).with(header, &wait.to_string())
+            }
+        });
+        let hydra = hydra(&server.url);
+        assert!(hydra.get_client(&id("a")).await.is_err());
+        is_free.store(true, Ordering::SeqCst);
+        let errors = [
+            hydra.get_client(&id("b")).await.err(),
+            hydra.delete_client(&id("a")).await.err(),
+            hydra.create_client(&client(json!({})), None).await.err(),
+            hydra.list_clients(None).await.err(),
+        ];
+        for error in errors {
+            let error = error.unwrap();
+            assert_eq!((error.kind(), error.status()), (ErrorKind::Transient, None));
+            assert!(error.retry_after().unwrap() <= Duration::from_secs(wait), "{error}");
+        }
+        assert_eq!(server.requests().len(), 1, "it was not left alone");
+        // Another way to the same server has not been asked to wait.
+        assert!(crate::hydra(&server.url).get_client(&id("a")).await.is_ok());
+        let over = async || hydra.get_client(&id("a")).await.is_ok();
+        while !over().await {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+/// However long it asks for.
+#[tokio::test]
+async fn nobody_waits_for_longer_than_five_minutes() {
+    let server = server(Generation::V25, |_| Reply::html(503).with("Retry-After", "86400"));
+    let error = hydra(&server.url).get_client(&id("a")).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_mins(5)));
+}
+
 #[tokio::test]
 async fn a_page_of_another_program_is_not_an_absent_client() {
     for reply in [|| Reply::html(404), no_route, || Reply::json(404, &json!({"error": "no"}))] {

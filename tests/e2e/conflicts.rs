@@ -59,7 +59,8 @@ async fn a_secret_of_another_resource_is_left_alone(generation: Generation) {
 
     world.create("bank", &json!({ "secretName": "shop-credentials" })).await;
     let stalled = world.shows("bank", "Stalled=True SecretNotOwned").await;
-    assert!(message(&stalled).contains("belongs to OAuth2Client shop"), "{}", message(&stalled));
+    let winner = format!("belongs to OAuth2Client {}/shop, which holds it", world.namespace);
+    assert!(message(&stalled).contains(&winner), "{}", message(&stalled));
     world.pass("shop").await;
     world.delete("bank").await;
     world.gone("bank").await;
@@ -103,7 +104,8 @@ async fn of_two_resources_the_present_holder_keeps_the_client(generation: Genera
 
     world.create("second", &json!({ "clientId": id, "scope": "admin" })).await;
     let stalled = world.shows("second", "Stalled=True ClientIdTaken").await;
-    assert!(message(&stalled).contains(&world.owner("first")), "{}", message(&stalled));
+    let winner = format!("belongs to OAuth2Client {}/first, which holds it", world.namespace);
+    assert!(message(&stalled).contains(&winner), "{}", message(&stalled));
     world.pass("second").await;
     world.pass("first").await;
     assert!(world.secrets.get_opt("second-credentials").await.unwrap().is_none());

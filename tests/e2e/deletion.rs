@@ -22,7 +22,7 @@ on_each_generation!(
     a_lost_trace_does_not_keep_the_client,
     a_client_that_is_gone_already_is_no_obstacle,
     a_client_that_somebody_else_took_over_stays,
-    a_deleted_namespace_revokes_its_clients,
+    row_28_a_deleted_namespace_revokes_its_clients,
 );
 
 async fn orphans_keep_their_client_and_its_credentials(generation: Generation) {
@@ -127,7 +127,7 @@ async fn a_client_that_somebody_else_took_over_stays(generation: Generation) {
 
 /// With rights in the whole cluster: Kubernetes deletes the Roles of a namespace together with all
 /// else in it, and rights that rest on them end before the work does.
-async fn a_deleted_namespace_revokes_its_clients(generation: Generation) {
+async fn row_28_a_deleted_namespace_revokes_its_clients(generation: Generation) {
     const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
     let cp = ControlPlane::start().await;
     let hydra = Hydra::shared(generation).await;

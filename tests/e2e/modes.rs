@@ -17,8 +17,8 @@ on_each_generation!(
     a_resource_that_is_born_suspended_leaves_no_trace,
     a_suspended_resource_can_be_deleted,
     each_transition_is_told_once,
-    what_others_change_in_hydra_is_put_back,
-    a_client_that_others_delete_is_made_again,
+    row_16_what_others_change_in_hydra_is_put_back,
+    row_15_a_client_that_others_delete_is_made_again,
     what_the_spec_cannot_say_survives,
 );
 
@@ -134,7 +134,7 @@ async fn tamper(world: &World, id: &str, members: &Value) {
     assert_eq!(world.hydra.put_client(id, &client).await.status, 200);
 }
 
-async fn what_others_change_in_hydra_is_put_back(generation: Generation) {
+async fn row_16_what_others_change_in_hydra_is_put_back(generation: Generation) {
     let world = swept("drift", generation).await;
     world.create("shop", &json!({ "metadata": { "tier": "gold" } })).await;
     world.create("other", &json!({})).await;
@@ -160,7 +160,7 @@ async fn what_others_change_in_hydra_is_put_back(generation: Generation) {
     world.assert_no_secret_leaked(&[credentials.secret()]).await;
 }
 
-async fn a_client_that_others_delete_is_made_again(generation: Generation) {
+async fn row_15_a_client_that_others_delete_is_made_again(generation: Generation) {
     let world = swept("deleted-client", generation).await;
     world.create("shop", &json!({})).await;
     world.ready("shop").await;

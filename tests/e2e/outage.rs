@@ -1,6 +1,7 @@
 //! Hydra away, the operator killed.
 
 use axum::http::Method;
+use hydra_operator::api::RELEASE_ANNOTATION;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     api::{Patch, PatchParams},
@@ -16,9 +17,9 @@ use crate::{
 };
 
 on_each_generation!(
-    an_outage_of_hydra_is_waited_out,
+    row_06_an_outage_of_hydra_is_waited_out,
     a_hydra_that_cannot_write_is_not_pressed,
-    deletion_waits_for_hydra_unless_the_client_is_let_go,
+    row_30_deletion_waits_for_hydra_unless_the_client_is_let_go,
     creations_survive_kill_9,
     a_kill_between_secret_and_client_leaves_one_client,
 );
@@ -29,7 +30,8 @@ const WAITING: [&str; 3] = [
     "Stalled=False HydraUnreachable",
 ];
 
-async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
+/// Of what the row allows: what was Ready and has nothing to be done stays so, the rest says why.
+async fn row_06_an_outage_of_hydra_is_waited_out(generation: Generation) {
     let hydra = Hydra::start(generation).await;
     let mut world = World::with_args("outage", hydra, &["--resync-interval=1s"]).await;
     world.create("app", &json!({})).await;
@@ -37,12 +39,13 @@ async fn an_outage_of_hydra_is_waited_out(generation: Generation) {
     eventually("Hydra is known to be up", async || world.hydra_up().await == Some(1.0)).await;
 
     world.hydra.own().stop().await;
+    let passes = world.passes().await;
     world.label("app", "team", "a").await;
-    looked_in_vain(&world).await;
+    passed_in_vain(&world, passes).await;
     assert_eq!(world.ready("app").await.status, converged.status);
     world.operator.process().terminate().await;
     world.operator.start_again().await;
-    looked_in_vain(&world).await;
+    passed_in_vain(&world, 0).await;
     assert_eq!(world.ready("app").await.status, converged.status);
 
     world.edit("app", &json!({ "scope": "read" })).await;
@@ -77,10 +80,12 @@ fn assert_woken(log: &str, name: &str) {
     assert!(!line.contains("retry"), "nothing woke {name}: {line}");
 }
 
-/// Waits for a pass since the start of the operator that found Hydra away.
-async fn looked_in_vain(world: &World) {
-    eventually("a pass found Hydra away", async || world.outcomes("HydraUnreachable").await >= 1)
-        .await;
+/// Waits for a pass after `passes`, and until Hydra is known to be away.
+async fn passed_in_vain(world: &World, passes: u64) {
+    eventually("a pass while Hydra is away", async || {
+        world.passes().await > passes && world.hydra_up().await == Some(0.0)
+    })
+    .await;
 }
 
 /// That Hydra answers the sweep is no reason to give up the backoff of what it cannot do: over
@@ -99,29 +104,41 @@ async fn a_hydra_that_cannot_write_is_not_pressed(generation: Generation) {
     assert!((2..=7).contains(&attempts), "{attempts} attempts");
 }
 
-async fn deletion_waits_for_hydra_unless_the_client_is_let_go(generation: Generation) {
+async fn row_30_deletion_waits_for_hydra_unless_the_client_is_let_go(generation: Generation) {
     let hydra = Hydra::start(generation).await;
     let mut world = World::with_args("outage-deletion", hydra, &["--resync-interval=1s"]).await;
     world.create("revoked", &json!({})).await;
     world.create("let-go", &json!({})).await;
-    world.all_ready(2).await;
+    world.create("released", &json!({})).await;
+    world.all_ready(3).await;
+    let released = world.credentials("released-credentials").await;
     let revoked = world.credentials("revoked-credentials").await;
     let let_go = world.credentials("let-go-credentials").await;
 
     world.hydra.own().stop().await;
-    for name in ["revoked", "let-go"] {
+    for name in ["revoked", "let-go", "released"] {
         world.delete(name).await;
         let resource = world.shows(name, WAITING[0]).await;
         assert_eq!(shown(&resource), WAITING);
         assert!(resource.metadata.finalizers.is_some());
         let conditions = resource.status.unwrap().conditions;
         let message = conditions[0].message.as_deref().unwrap();
-        assert!(message.contains("set spec.deletionPolicy to orphan"), "{message}");
+        for way_out in ["set spec.deletionPolicy to orphan", "hydra.ory.sh/release=true"] {
+            assert!(message.contains(way_out), "{message}");
+        }
     }
 
     let policy = Patch::Merge(json!({ "spec": { "deletionPolicy": "orphan" } }));
     world.resources.patch("let-go", &PatchParams::default(), &policy).await.unwrap();
     world.gone("let-go").await;
+    assert_eq!(world.events("let-go").await["Normal ClientOrphaned"], 1);
+    world.annotate("released", RELEASE_ANNOTATION, "false").await;
+    assert_eq!(shown(&world.pass("released").await), WAITING);
+    world.annotate("released", RELEASE_ANNOTATION, "true").await;
+    world.gone("released").await;
+    assert_eq!(world.events("released").await["Warning ClientReleased"], 1);
+    let told = format!("client {} may still exist there", released.id);
+    assert!(world.operator.log().contains(&told), "the event names the client");
     assert_eq!(shown(&world.resources.get("revoked").await.unwrap()), WAITING);
 
     world.hydra.own().start_again().await;
@@ -130,6 +147,11 @@ async fn deletion_waits_for_hydra_unless_the_client_is_let_go(generation: Genera
     // With its credentials: the Secret has outlived the resource.
     assert_eq!(world.credentials("let-go-credentials").await.id, let_go.id);
     assert!(world.gets_token(&let_go).await);
+    assert!(world.gets_token(&released).await, "as the event has said");
+    eventually("the Secret of the released resource is collected", async || {
+        world.secrets.get_opt("released-credentials").await.unwrap().is_none()
+    })
+    .await;
 }
 
 async fn creations_survive_kill_9(generation: Generation) {

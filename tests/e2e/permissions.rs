@@ -31,7 +31,7 @@ use crate::{
 on_each_generation!(the_operator_is_refused_nothing_it_needs);
 
 /// Verb, group and resource of what the operator does in a namespace: all of it and nothing else.
-const NEEDED: [(&str, &str, &str); 11] = [
+const NEEDED: [(&str, &str, &str); 12] = [
     ("list", "hydra.ory.sh", "oauth2clients"),
     ("watch", "hydra.ory.sh", "oauth2clients"),
     ("patch", "hydra.ory.sh", "oauth2clients"),
@@ -41,19 +41,19 @@ const NEEDED: [(&str, &str, &str); 11] = [
     ("watch", "", "secrets"),
     ("create", "", "secrets"),
     ("patch", "", "secrets"),
+    ("delete", "", "secrets"),
     ("create", "events.k8s.io", "events"),
     ("patch", "events.k8s.io", "events"),
 ];
 
 /// Verb, group and resource of what a person who fears an operator asks about first.
-const REFUSED: [(&str, &str, &str); 31] = [
+const REFUSED: [(&str, &str, &str); 30] = [
     ("create", "hydra.ory.sh", "oauth2clients"),
     ("update", "hydra.ory.sh", "oauth2clients"),
     ("delete", "hydra.ory.sh", "oauth2clients"),
     ("deletecollection", "hydra.ory.sh", "oauth2clients"),
     ("update", "hydra.ory.sh", "oauth2clients/status"),
     ("update", "", "secrets"),
-    ("delete", "", "secrets"),
     ("deletecollection", "", "secrets"),
     ("get", "", "pods"),
     ("list", "", "pods"),
@@ -122,13 +122,18 @@ async fn requests_beyond_the_rights_are_refused() {
         "subjects": [{ "kind": "ServiceAccount", "name": "default", "namespace": own }],
     }))
     .unwrap();
+    let secret = serde_json::from_value(json!({ "metadata": { "name": "any" } })).unwrap();
     let patch = Patch::Merge(json!({ "spec": { "replicas": 0 } }));
     let name = "oauth2clients.hydra.ory.sh";
     let refused = [
         ("list pods", status(pods.list(&list).await)),
         ("read a Secret elsewhere", status(secrets(&other).get("any").await)),
         ("list Secrets elsewhere", status(secrets(&other).list(&list).await)),
-        ("delete a Secret", status(secrets(&own).delete("any", &delete).await)),
+        ("delete a Secret elsewhere", status(secrets(&other).delete("any", &delete).await)),
+        (
+            "replace a Secret",
+            status(secrets(&own).replace("any", &PostParams::default(), &secret).await),
+        ),
         (
             "patch a Deployment",
             status(deployments.patch("any", &PatchParams::default(), &patch).await),
@@ -156,15 +161,23 @@ async fn the_operator_is_refused_nothing_it_needs(generation: Generation) {
     world.ready("app").await;
     world.edit("app", &json!({ "scope": "read" })).await;
     world.ready("app").await;
-    world.secrets.delete("app-credentials", &DeleteParams::default()).await.unwrap();
+    world.edit("app", &json!({ "secretName": "moved" })).await;
+    world.ready("app").await;
+    world.secrets.delete("moved", &DeleteParams::default()).await.unwrap();
     world.create("orphan", &json!({ "deletionPolicy": "orphan" })).await;
     world.ready("orphan").await;
     for name in ["app", "orphan"] {
         world.delete(name).await;
         world.gone(name).await;
     }
-    let told =
-        ["SecretCreated", "ClientCreated", "ClientUpdated", "ClientOrphaned", "ClientDeleted"];
+    let told = [
+        "SecretCreated",
+        "ClientCreated",
+        "ClientUpdated",
+        "SecretMoved",
+        "ClientOrphaned",
+        "ClientDeleted",
+    ];
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
     let events = events.list(&ListParams::default()).await.unwrap().items;
     let log = world.operator.log();

@@ -37,6 +37,7 @@ pub struct Proxy {
 #[derive(Clone)]
 pub struct Seen {
     pub method: Method,
+    pub path: String,
     pub headers: HeaderMap,
 }
 
@@ -47,6 +48,8 @@ struct Shared {
     /// All requests, refused ones included.
     seen: Mutex<Vec<Seen>>,
     out_of_service: watch::Sender<Option<Method>>,
+    /// The seconds that it asks everybody to wait.
+    asks_to_wait: watch::Sender<Option<u64>>,
     chooses_ids: watch::Sender<bool>,
     holding: watch::Sender<bool>,
     under_way: AtomicUsize,
@@ -67,6 +70,7 @@ impl Proxy {
             authorization: authorization.map(ToOwned::to_owned),
             seen: Mutex::default(),
             out_of_service: watch::Sender::new(None),
+            asks_to_wait: watch::Sender::new(None),
             chooses_ids: watch::Sender::new(false),
             holding: watch::Sender::new(false),
             under_way: AtomicUsize::new(0),
@@ -110,6 +114,11 @@ impl Proxy {
         self.state.out_of_service.send_replace(Some(method));
     }
 
+    /// Answers 429 and asks to wait for so many seconds, until it is told otherwise.
+    pub fn ask_to_wait(&self, seconds: Option<u64>) {
+        self.state.asks_to_wait.send_replace(seconds);
+    }
+
     /// Refuses clients with an id from now on, as Hydra 2.0 and 2.1 do.
     pub fn choose_ids(&self) {
         self.state.chooses_ids.send_replace(true);
@@ -123,15 +132,20 @@ impl Proxy {
 
 async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (method, headers) = (request.method().clone(), request.headers().clone());
+    let path = request.uri().path().to_owned();
     let out_of_service = state.out_of_service.borrow().as_ref() == Some(&method);
-    state.seen.lock().unwrap().push(Seen { method, headers });
+    state.seen.lock().unwrap().push(Seen { method, path, headers });
     let under_way = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
     state.most_under_way.fetch_max(under_way, Ordering::SeqCst);
     state.holding.subscribe().wait_for(|holding| !holding).await.unwrap();
+    let asks_to_wait = *state.asks_to_wait.borrow();
     let given = request.headers().get(header::AUTHORIZATION);
     let given = given.map(|value| value.to_str().unwrap().to_owned());
     let response = if state.authorization.is_some() && state.authorization != given {
         refusal(&given.unwrap_or_default())
+    } else if let Some(seconds) = asks_to_wait {
+        let response = Response::builder().status(StatusCode::TOO_MANY_REQUESTS);
+        response.header(header::RETRY_AFTER, seconds).body(Body::empty()).unwrap()
     } else if out_of_service {
         let response = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
         response.body(Body::empty()).unwrap()

@@ -10,10 +10,10 @@ use crate::{
 
 on_each_generation!(
     a_users_secret_is_used_and_never_written,
-    a_new_secret_value_replaces_the_former_in_hydra,
+    row_18_a_new_secret_value_replaces_the_former_in_hydra,
     a_secret_value_that_hydra_would_refuse_is_not_sent,
-    a_deleted_secret_is_made_again_for_the_same_client,
-    an_edited_id_is_put_back,
+    row_17_a_deleted_secret_is_made_again_for_the_same_client,
+    row_18_an_edited_id_is_put_back,
     another_name_of_the_secret_keeps_the_client,
 );
 
@@ -33,7 +33,7 @@ async fn a_users_secret_is_used_and_never_written(generation: Generation) {
     world.assert_no_secret_leaked(&["chosen-by-hand"]).await;
 }
 
-async fn a_new_secret_value_replaces_the_former_in_hydra(generation: Generation) {
+async fn row_18_a_new_secret_value_replaces_the_former_in_hydra(generation: Generation) {
     let world = World::new("new-value", generation).await;
     let id = format!("by-hand-{}", world.namespace);
     let data = json!({ "CLIENT_ID": id, "CLIENT_SECRET": "former-by-hand" });
@@ -53,6 +53,10 @@ async fn a_new_secret_value_replaces_the_former_in_hydra(generation: Generation)
         assert!(!world.gets_token(&former).await, "{name}: the former is refused");
         assert_eq!(world.credentials(&secret).await.secret(), "new-by-hand");
         world.ready(name).await;
+        eventually(&format!("{name}: it is told"), async || {
+            world.events(name).await.get("Normal ClientUpdated") == Some(&1)
+        })
+        .await;
         world.assert_no_secret_leaked(&[former.secret(), new.secret()]).await;
     }
 }
@@ -84,7 +88,7 @@ async fn a_secret_value_that_hydra_would_refuse_is_not_sent(generation: Generati
     assert!(world.gets_token(&world.credentials("shop-credentials").await).await);
 }
 
-async fn a_deleted_secret_is_made_again_for_the_same_client(generation: Generation) {
+async fn row_17_a_deleted_secret_is_made_again_for_the_same_client(generation: Generation) {
     let world = World::new("deleted-secret", generation).await;
     world.create("shop", &json!({})).await;
     world.ready("shop").await;
@@ -95,10 +99,13 @@ async fn a_deleted_secret_is_made_again_for_the_same_client(generation: Generati
     assert!(!world.gets_token(&former).await);
     assert_eq!(world.hydra.client_ids_of(&world.owner("shop")).await, [&*former.id]);
     world.ready("shop").await;
+    let told = async || world.events("shop").await;
+    // Once when it was made, once when it was made again: a series.
+    eventually("it is told", async || told().await["Normal SecretCreated"] >= 2).await;
     world.assert_no_secret_leaked(&[former.secret(), new.secret()]).await;
 }
 
-async fn an_edited_id_is_put_back(generation: Generation) {
+async fn row_18_an_edited_id_is_put_back(generation: Generation) {
     let world = World::new("edited-id", generation).await;
     world.create("shop", &json!({})).await;
     world.ready("shop").await;

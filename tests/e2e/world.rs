@@ -68,7 +68,8 @@ impl World {
         Self::start(cp.into(), hydra.into(), url, "behind", args).await
     }
 
-    async fn start(
+    /// With an operator that finds `hydra` at `hydra_url`.
+    pub async fn start(
         cp: Server<ControlPlane>,
         hydra: Server<Hydra>,
         hydra_url: &str,
@@ -100,6 +101,22 @@ impl World {
             namespace,
             client,
         }
+    }
+
+    /// With one operator for two namespaces, of which the second is returned.
+    pub async fn with_two_namespaces(name: &str, generation: Generation) -> (Self, String) {
+        let (cp, hydra) = (ControlPlane::shared().await, Hydra::shared(generation).await);
+        let (first, second) = (cp.namespace(name).await, cp.namespace(name).await);
+        let options = OperatorOptions::new(hydra.admin_url()).namespaces([&first, &second]);
+        let operator = Operator::start(cp, options).await;
+        (Self::with_operator(cp, hydra, operator, first).await, second)
+    }
+
+    /// Goes to another namespace, and returns the one that it leaves.
+    pub fn enter(&mut self, namespace: &str) -> String {
+        self.resources = Api::namespaced(self.client.clone(), namespace);
+        self.secrets = Api::namespaced(self.client.clone(), namespace);
+        std::mem::replace(&mut self.namespace, namespace.to_owned())
     }
 
     /// A resource with `spec` over that of a machine client.

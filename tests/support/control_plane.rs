@@ -90,6 +90,11 @@ impl ControlPlane {
         &self.url
     }
 
+    /// The certificate that the API server's own is checked with, PEM.
+    pub fn ca_certificate(&self) -> &str {
+        &self.ca_certificate
+    }
+
     /// The administrator's kubeconfig file, for kubectl.
     pub fn admin_kubeconfig(&self) -> &Path {
         &self.admin_path
@@ -143,6 +148,11 @@ impl ControlPlane {
     /// The API server's process, to freeze or kill it.
     pub fn apiserver(&mut self) -> &mut Process {
         &mut self.apiserver
+    }
+
+    /// The controllers' process, to freeze it: nothing is collected then.
+    pub fn controller_manager(&mut self) -> &mut Process {
+        &mut self.controller_manager
     }
 }
 

@@ -1,6 +1,12 @@
 //! Hydra servers of both generations, on a database file that outlives a restart.
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tokio::sync::OnceCell;
 
@@ -148,6 +154,31 @@ impl Hydra {
     pub async fn start_again(&mut self) {
         self.stop().await;
         self.try_run().await.expect("nobody else uses its ports");
+    }
+
+    /// Keeps the database as it is, for [`Self::restore`]. Panics while it runs.
+    pub fn back_up(&self) {
+        let backup = self.folder.path().join("backup");
+        fs::create_dir(&backup).unwrap();
+        self.copy_database(self.folder.path(), &backup);
+    }
+
+    /// Puts the database back to what [`Self::back_up`] kept. Panics while it runs.
+    pub fn restore(&self) {
+        self.copy_database(&self.folder.path().join("backup"), self.folder.path());
+    }
+
+    /// The database and what `SQLite` keeps beside it.
+    fn copy_database(&self, from: &Path, to: &Path) {
+        assert!(self.process.is_none(), "Hydra runs");
+        for suffix in ["", "-wal", "-shm"] {
+            let name = format!("hydra.sqlite{suffix}");
+            // What the former state had and this one lacks must not stay.
+            let _ = fs::remove_file(to.join(&name));
+            if from.join(&name).exists() {
+                fs::copy(from.join(&name), to.join(&name)).unwrap();
+            }
+        }
     }
 
     /// Its process, to freeze or kill it. Panics while it is stopped.

@@ -20,6 +20,8 @@ pub struct OperatorOptions {
     args: Vec<String>,
     env: Vec<(String, String)>,
     binary: Option<PathBuf>,
+    api_server: Option<(String, String)>,
+    observing: bool,
 }
 
 impl OperatorOptions {
@@ -31,13 +33,28 @@ impl OperatorOptions {
             args: Vec::new(),
             env: Vec::new(),
             binary: option_env!("CARGO_BIN_EXE_hydra-operator").map(PathBuf::from),
+            api_server: None,
+            observing: false,
         }
+    }
+
+    /// Reaches the API server at `url`, behind a proxy whose certificate is checked with
+    /// `ca_certificate`.
+    pub fn api_server(mut self, url: &str, ca_certificate: &str) -> Self {
+        self.api_server = Some((url.to_owned(), ca_certificate.to_owned()));
+        self
     }
 
     /// Watches these namespaces alone, with rights in these alone.
     pub fn namespaces<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.namespaces.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
+    }
+
+    /// With `--observe`, and with rights to read alone.
+    pub fn observing(mut self) -> Self {
+        self.observing = true;
+        self.args(["--observe"])
     }
 
     /// Adds arguments of `hydra-operator run`.
@@ -84,12 +101,17 @@ impl Operator {
 
     async fn try_start(cp: &ControlPlane, options: &OperatorOptions) -> Result<Self, PortTaken> {
         let folder = Folder::new("operator");
-        let service_account = if options.namespaces.is_empty() {
+        let service_account = if options.observing {
+            rbac::observing(cp).await
+        } else if options.namespaces.is_empty() {
             rbac::cluster_wide(cp).await
         } else {
             rbac::namespaced(cp, &options.namespaces).await
         };
-        let kubeconfig = service_account.write_kubeconfig(&folder);
+        let kubeconfig = match &options.api_server {
+            Some((url, ca)) => service_account.write_kubeconfig_for(&folder, url, ca),
+            None => service_account.write_kubeconfig(&folder),
+        };
         let admin_address = format!("127.0.0.1:{}", free_port());
         let program = program(options)
             .arg(format!("--kubeconfig={}", kubeconfig.display()))

@@ -11,7 +11,7 @@ use super::{
     control_plane::{ControlPlane, unique},
     crds,
     folder::Folder,
-    kubeconfig::client,
+    kubeconfig::{User, client, kubeconfig},
 };
 
 /// Names in `deploy/rbac/` that the harness replaces, so that several operators can share a control plane.
@@ -27,11 +27,17 @@ pub struct ServiceAccount {
     /// Its namespace, which has nothing else in it.
     pub namespace: String,
     kubeconfig: String,
+    token: String,
 }
 
 /// Rights in all namespaces: `deploy/rbac/cluster.yaml`.
 pub async fn cluster_wide(cp: &ControlPlane) -> ServiceAccount {
     install(cp, "deploy/rbac/cluster.yaml", &[WATCHED_NAMESPACE]).await
+}
+
+/// Rights to read, in all namespaces: `deploy/rbac/observe.yaml`.
+pub async fn observing(cp: &ControlPlane) -> ServiceAccount {
+    install(cp, "deploy/rbac/observe.yaml", &[WATCHED_NAMESPACE]).await
 }
 
 /// Rights in the given namespaces alone: `deploy/rbac/namespaced.yaml`, once for each.
@@ -51,7 +57,7 @@ async fn install(cp: &ControlPlane, manifest: &str, watched: &[&str]) -> Service
         }
     }
     let token = token(&client, &name, &namespace).await;
-    ServiceAccount { name, namespace, kubeconfig: cp.kubeconfig_for_token(&token) }
+    ServiceAccount { name, namespace, kubeconfig: cp.kubeconfig_for_token(&token), token }
 }
 
 /// Replaces strings that are equal to a name as a whole.
@@ -88,5 +94,17 @@ impl ServiceAccount {
     /// Writes its kubeconfig into a folder and returns the path.
     pub fn write_kubeconfig(&self, folder: &Folder) -> std::path::PathBuf {
         folder.write("operator.kubeconfig", &self.kubeconfig)
+    }
+
+    /// As [`Self::write_kubeconfig`], for an API server behind a proxy at `url` whose certificate
+    /// is checked with `ca_certificate`.
+    pub fn write_kubeconfig_for(
+        &self,
+        folder: &Folder,
+        url: &str,
+        ca_certificate: &str,
+    ) -> std::path::PathBuf {
+        let text = kubeconfig(url, ca_certificate, &User::Token(&self.token));
+        folder.write("operator.kubeconfig", text)
     }
 }

@@ -33,6 +33,25 @@ pub(super) const RESPONSE_TYPES: [&str; 7] = [
     "code id_token token",
 ];
 
+/// A key of a Secret, which is not a path of a volume either.
+pub(super) const SECRET_KEY: &str = r"^[-_a-zA-Z0-9][-._a-zA-Z0-9]*$";
+/// Types that a generated Secret may have. Others give a Secret a meaning to Kubernetes or to other tools.
+pub(super) const SECRET_TYPES: [&str; 2] = ["Opaque", "kubernetes.io/basic-auth"];
+/// What a further key of a Secret can hold of the discovery document.
+pub(super) const WELL_KNOWN: [&str; 9] = [
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "jwks_uri",
+    "revocation_endpoint",
+    "end_session_endpoint",
+    "device_authorization_endpoint",
+    "discovery_url",
+];
+/// A Go duration that is positive.
+pub(super) const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
+
 /// `clientId` stays as it is.
 pub(super) const CLIENT_ID_KEPT: &str = "!has(oldSelf.spec) || !has(oldSelf.spec.clientId) || \
      (has(self.spec) && has(self.spec.clientId) && self.spec.clientId == oldSelf.spec.clientId)";
@@ -42,6 +61,11 @@ pub(super) const CLIENT_ID_ADDED: &str = "(has(oldSelf.spec) && has(oldSelf.spec
      (has(self.status) && has(self.status.clientId) && self.spec.clientId == self.status.clientId)";
 /// A path keeps the segment.
 pub(super) const NOT_DOTS: &str = "self != '.' && self != '..'";
+/// Two keys of one name could not hold two values.
+pub(super) const DISTINCT_SECRET_KEYS: &str =
+    "!has(self.clientId) || !has(self.clientSecret) || self.clientId != self.clientSecret";
+/// A text, or the name of a value.
+pub(super) const ONE_KIND_OF_VALUE: &str = "has(self.value) != has(self.wellKnown)";
 /// RFC 7591 section 2: `jwks` and `jwks_uri` must not both be present.
 pub(super) const ONE_SOURCE_OF_KEYS: &str =
     "!has(self.jwks) || !has(self.jwksUri) || size(self.jwksUri) == 0";

@@ -12,10 +12,10 @@ use serde_json::Value;
 use serde_with::skip_serializing_none;
 
 use super::{
-    DeletionPolicy, HydraAdmin, JsonWebKeySetDocument, OAuth2ClientStatus, TokenEndpointAuthMethod,
-    TokenLifespans,
+    DeletionPolicy, HydraAdmin, JsonWebKeySetDocument, OAuth2ClientStatus, SecretKeyNames,
+    SecretTemplate, TokenEndpointAuthMethod, TokenLifespans,
     schema::{
-        CLIENT_ID, CLIENT_ID_ADDED, CLIENT_ID_KEPT, GRANT_TYPES, HTTP_URL, NOT_DOTS,
+        CLIENT_ID, CLIENT_ID_ADDED, CLIENT_ID_KEPT, DURATION, GRANT_TYPES, HTTP_URL, NOT_DOTS,
         ONE_SOURCE_OF_KEYS, RESPONSE_TYPES, SCOPE, SECRET_NAME, URI, free_form, one_of,
     },
 };
@@ -167,8 +167,9 @@ pub struct OAuth2ClientSpec {
     #[serde(default)]
     pub skip_logout_consent: bool,
 
-    /// Another Hydra than the operator's own. It is not allowed unless the administrator of the operator permits it: with
-    /// `url` set the resource is Stalled. Without `url` the other fields have no effect.
+    /// Another Hydra than the operator's own. The administrator of the operator has to allow its address; otherwise the
+    /// resource is Stalled. Without `url` the other fields have no effect. A change moves the client, with its id and secret:
+    /// it is set up in the new Hydra and then revoked in the former one, if that is still allowed.
     pub hydra_admin: Option<HydraAdmin>,
 
     /// How the client authenticates at the token endpoint: with its secret in the header (`client_secret_basic`) or in the
@@ -223,6 +224,20 @@ pub struct OAuth2ClientSpec {
     /// Whether the operator leaves the client alone until this is false again. Deleting the resource works nevertheless.
     /// Unset: false. The annotation `hydra.ory.sh/suspend: "true"` does the same.
     pub suspend: Option<bool>,
+
+    /// How often Hydra is compared with this resource, as a Go duration such as `30s` or `1h`; unset: as often as the
+    /// operator is set to. Shorter: it is looked at by itself. Longer: changes made in Hydra may stay for that long.
+    #[schemars(length(max = 32), regex(pattern = DURATION))]
+    pub resync_interval: Option<String>,
+
+    /// Whether to wait for a Secret that somebody else makes instead of generating one. Unset is the same as false.
+    pub require_existing_secret: Option<bool>,
+
+    /// Names of the keys of the Secret that hold the credentials. Unset: those of the operator.
+    pub secret_keys: Option<SecretKeyNames>,
+
+    /// What a generated Secret has besides the credentials: labels, annotations, type and further keys.
+    pub secret_template: Option<SecretTemplate>,
 
     /// The picture of the client for the consent screen. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]

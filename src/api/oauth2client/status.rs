@@ -24,8 +24,19 @@ pub struct OAuth2ClientStatus {
     /// The id of the client in Hydra.
     pub client_id: Option<String>,
 
+    /// The Hydra that holds the client. Unset: the operator's own.
+    pub hydra_admin: Option<HydraAdminStatus>,
+
     /// The version of the Secret whose credentials Hydra was last given.
     pub secret: Option<PushedSecret>,
+
+    /// The `updated_at` of the client in Hydra, as the operator last read it (RFC 3339). Another one there means that somebody
+    /// else has written the client, and maybe its secret, which Hydra does not show.
+    pub revision: Option<String>,
+
+    /// Ids of other clients in Hydra with the owner mark of this resource, at most ten of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duplicates: Vec<String>,
 
     /// Fields that the operator manages only while they are set, of those that are. One that is named here and not set any
     /// more is cleared in Hydra.
@@ -42,10 +53,22 @@ pub struct OAuth2ClientStatus {
     pub reconciliation_error: Option<ReconciliationError>,
 }
 
+/// A Hydra other than the operator's own.
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HydraAdminStatus {
+    /// Where it is, without the paths of its API, such as `http://hydra-b:4445`.
+    pub url: String,
+    /// What `spec.hydraAdmin.forwardedProto` was when the client was last looked at.
+    pub forwarded_proto: Option<String>,
+}
+
 /// A version of a Secret.
 ///
 /// It is the one whose credentials Hydra was last given: while the Secret has this uid and resourceVersion, its credentials
 /// need not be read again.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushedSecret {
@@ -55,6 +78,21 @@ pub struct PushedSecret {
     pub uid: String,
     /// Its metadata.resourceVersion.
     pub resource_version: String,
+    /// Whether somebody else made it. It is not replaced by a generated one when it goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user_provided: bool,
+    /// Its keys with the credentials.
+    pub keys: Option<CredentialKeys>,
+}
+
+/// The keys of a Secret that hold the credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialKeys {
+    /// Key of the client id.
+    pub client_id: String,
+    /// Key of the client secret.
+    pub client_secret: String,
 }
 
 /// Members of the client that the present version of Hydra accepts and does not keep.

@@ -68,17 +68,18 @@ impl DeletionPolicy {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HydraAdmin {
-    /// Scheme and host, such as `http://hydra-admin.team-a`. Not allowed unless the administrator of the operator permits
-    /// it. Unset: the operator's own Hydra.
+    /// Scheme and host, such as `http://hydra-admin.team-a`, with a port and a base path where it has them. Not allowed
+    /// unless the administrator of the operator permits it. Unset: the operator's own Hydra.
     #[schemars(length(max = 256), regex(pattern = HTTP_URL))]
     pub url: Option<String>,
-    /// Port of `url`, such as 4445. 0 is the same as unset.
+    /// Port of `url`, such as 4445. Unset or 0: the one in `url`, else that of the operator's own Hydra.
     #[schemars(range(max = 65535))]
     pub port: Option<i64>,
-    /// Path of the clients below `url`, such as `/admin/clients`.
+    /// Path of the clients below `url`, such as `/admin/clients`. Unset: that of the operator's own Hydra.
     #[schemars(regex(pattern = r"(^$|^/.*)"))]
     pub endpoint: Option<String>,
-    /// The X-Forwarded-Proto header that is sent to `url`: `http`, `https`, or `off` for none.
+    /// The X-Forwarded-Proto header that is sent to `url`: `http`, `https`, or `off` for none. Unset: the one that the
+    /// operator's own Hydra is sent.
     #[schemars(regex(pattern = r"(^$|https?|off)"))]
     pub forwarded_proto: Option<String>,
 }

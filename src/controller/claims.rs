@@ -1,0 +1,316 @@
+//! Which resource wins what several of them claim.
+//!
+//! Whoever holds a thing keeps it; of those that hold it, or if nobody does, the oldest wins, and
+//! between resources of the same second their names decide. The index is fed by the watch of the
+//! resources, so that it knows of rivals, and of their end, without a pass over them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt::Debug,
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+
+/// What a resource says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant<T> {
+    /// `metadata.uid`: tells a resource from a namesake.
+    pub uid: Option<String>,
+    /// `metadata.creationTimestamp`
+    pub created: Timestamp,
+    /// Whether it is after what it does not hold: not while it is suspended or being deleted.
+    pub active: bool,
+    /// What it names, and whether it is recorded as the holder.
+    pub named: BTreeMap<T, bool>,
+}
+
+impl<T> Claimant<T> {
+    /// A resource that claims nothing.
+    #[must_use]
+    pub const fn of_nothing(uid: Option<String>) -> Self {
+        Self { uid, created: Timestamp::MAX, active: false, named: BTreeMap::new() }
+    }
+}
+
+/// What a resource claims in vain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost<R, T> {
+    /// What it claims.
+    pub thing: T,
+    /// Who has it.
+    pub winner: R,
+    /// Whether the winner holds it already.
+    pub held: bool,
+}
+
+/// Claims of resources `R` on things `T`.
+pub struct Claims<R, T> {
+    inner: Mutex<Inner<R, T>>,
+}
+
+struct Inner<R, T> {
+    entries: HashMap<R, Entry<T>>,
+    contenders: HashMap<T, BTreeSet<Rank<R>>>,
+}
+
+struct Entry<T> {
+    claimant: Claimant<T>,
+    /// What a pass found that it claims besides.
+    found: BTreeSet<T>,
+    /// What a pass under way is about to take.
+    taking: BTreeSet<T>,
+    /// What it was seen to hold, which its status may not show yet.
+    proven: BTreeSet<T>,
+}
+
+/// The least wins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank<R> {
+    waits: bool,
+    created: Timestamp,
+    resource: R,
+}
+
+impl<R, T> Default for Claims<R, T> {
+    fn default() -> Self {
+        let inner = Inner { entries: HashMap::new(), contenders: HashMap::new() };
+        Self { inner: Mutex::new(inner) }
+    }
+}
+
+/// All that change something return the resources for which it matters who wins now.
+impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Claims<R, T> {
+    /// `resource` exists and says this of itself.
+    #[must_use]
+    pub fn set(&self, resource: &R, claimant: Claimant<T>) -> Vec<R> {
+        self.lock().change(resource, |entry| match entry {
+            Some(known) if known.claimant.uid == claimant.uid => known.renew(claimant),
+            _ => *entry = Some(Entry::new(claimant)),
+        })
+    }
+
+    /// `resource` is gone.
+    #[must_use]
+    pub fn remove(&self, resource: &R) -> Vec<R> {
+        self.lock().change(resource, |entry| *entry = None)
+    }
+
+    /// Of the resources that `listed` picks, those in `seen` are all that exist.
+    #[must_use]
+    pub fn retain(&self, listed: impl Fn(&R) -> bool, seen: &HashSet<R>) -> Vec<R> {
+        let mut inner = self.lock();
+        let is_gone = |resource: &&R| listed(resource) && !seen.contains(*resource);
+        let gone: Vec<R> = inner.entries.keys().filter(is_gone).cloned().collect();
+        let mut affected = Vec::new();
+        for resource in &gone {
+            affected.extend(inner.change(resource, |entry| *entry = None));
+        }
+        affected
+    }
+
+    /// A pass over `resource` begins. Unless it loses something, nobody else wins anything of it
+    /// until [`Self::end`].
+    #[must_use]
+    pub fn begin(&self, resource: &R) -> Option<Lost<R, T>> {
+        let mut inner = self.lock();
+        let lost = inner.lost(resource);
+        if lost.is_none() {
+            inner.take(resource);
+        }
+        lost
+    }
+
+    /// The pass over `resource` has ended.
+    #[must_use]
+    pub fn end(&self, resource: &R) -> Vec<R> {
+        self.lock().amend(resource, |entry| entry.taking.clear())
+    }
+
+    /// A pass found that `resource` claims `thing` and nothing else besides what it names. Says
+    /// what it loses with that.
+    #[must_use]
+    pub fn find(&self, resource: &R, thing: Option<T>) -> (Vec<R>, Option<Lost<R, T>>) {
+        let mut inner = self.lock();
+        let affected = inner.amend(resource, |entry| {
+            entry.found = thing.into_iter().collect();
+            entry.forget_unclaimed();
+        });
+        let lost = inner.lost(resource);
+        if lost.is_none() {
+            inner.take(resource);
+        }
+        (affected, lost)
+    }
+
+    /// A pass over `resource` has brought it what it is about to take.
+    #[must_use]
+    pub fn prove(&self, resource: &R) -> Vec<R> {
+        self.lock().amend(resource, |entry| entry.proven.extend(entry.taking.iter().cloned()))
+    }
+
+    /// `thing` was seen to be in the hands of one of those that claim it: the one that `is_holder`
+    /// picks by its key and uid.
+    #[must_use]
+    pub fn concede(&self, thing: &T, is_holder: impl Fn(&R, Option<&str>) -> bool) -> Vec<R> {
+        let mut inner = self.lock();
+        let picked = inner.contenders.get(thing).and_then(|contenders| {
+            let mut contenders = contenders.iter().map(|rank| &rank.resource);
+            let uid = |resource| inner.entries.get(resource)?.claimant.uid.as_deref();
+            contenders.find(|resource| is_holder(resource, uid(resource))).cloned()
+        });
+        let Some(holder) = picked else { return Vec::new() };
+        inner.amend(&holder, |entry| {
+            entry.proven.insert(thing.clone());
+        })
+    }
+
+    /// What `resource` claims in vain, if there is anything.
+    #[must_use]
+    pub fn lost(&self, resource: &R) -> Option<Lost<R, T>> {
+        self.lock().lost(resource)
+    }
+
+    /// Whether `resource` claims something that `pick` picks and that it is not known to hold.
+    #[must_use]
+    pub fn is_after(&self, resource: &R, pick: impl Fn(&T) -> bool) -> bool {
+        self.lock().ranks(resource).iter().any(|(thing, rank)| rank.waits && pick(thing))
+    }
+
+    /// Whether several resources claim `thing`.
+    #[must_use]
+    pub fn is_contested(&self, thing: &T) -> bool {
+        self.lock().contenders.get(thing).is_some_and(|contenders| contenders.len() > 1)
+    }
+
+    /// Whether `resource` exists.
+    #[must_use]
+    pub fn knows(&self, resource: &R) -> bool {
+        self.lock().entries.contains_key(resource)
+    }
+
+    /// How many resources exist.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<R, T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Clone + Ord> Entry<T> {
+    fn new(claimant: Claimant<T>) -> Self {
+        let (found, taking, proven) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { claimant, found, taking, proven }
+    }
+
+    fn renew(&mut self, claimant: Claimant<T>) {
+        self.claimant = claimant;
+        self.forget_unclaimed();
+    }
+
+    fn forget_unclaimed(&mut self) {
+        let Self { claimant, found, taking, proven } = self;
+        let claimed = |thing: &T| claimant.named.contains_key(thing) || found.contains(thing);
+        taking.retain(claimed);
+        proven.retain(claimed);
+    }
+
+    /// What it claims, and whether it has to wait for others that hold it.
+    fn claims(&self) -> impl Iterator<Item = (&T, bool)> {
+        let things: BTreeSet<&T> = self.claimant.named.keys().chain(&self.found).collect();
+        let held = |thing| {
+            self.claimant.named.get(thing) == Some(&true)
+                || self.taking.contains(thing)
+                || self.proven.contains(thing)
+        };
+        let claims = things.into_iter().map(move |thing| (thing, !held(thing)));
+        claims.filter(|(_, waits)| self.claimant.active || !waits)
+    }
+}
+
+impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Inner<R, T> {
+    fn change(&mut self, resource: &R, change: impl FnOnce(&mut Option<Entry<T>>)) -> Vec<R> {
+        let before = self.ranks(resource);
+        let mut entry = self.entries.remove(resource);
+        change(&mut entry);
+        if let Some(entry) = entry {
+            self.entries.insert(resource.clone(), entry);
+        }
+        let after = self.ranks(resource);
+        let mut affected = BTreeSet::new();
+        for thing in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+            let (old, new) = (before.get(thing), after.get(thing));
+            if old != new && self.replace(thing, old, new) {
+                let contenders = self.contenders.get(thing).into_iter().flatten();
+                // Its own event is what brings a pass to a newcomer.
+                let hears = |other: &&R| *other != resource || old.is_some();
+                affected.extend(contenders.map(|rank| &rank.resource).filter(hears).cloned());
+            }
+        }
+        affected.into_iter().collect()
+    }
+
+    fn amend(&mut self, resource: &R, amend: impl FnOnce(&mut Entry<T>)) -> Vec<R> {
+        self.change(resource, |entry| {
+            if let Some(entry) = entry {
+                amend(entry);
+            }
+        })
+    }
+
+    /// Returns whether another resource wins `thing` now.
+    fn replace(&mut self, thing: &T, old: Option<&Rank<R>>, new: Option<&Rank<R>>) -> bool {
+        let contenders = self.contenders.entry(thing.clone()).or_default();
+        let winner = |of: &BTreeSet<Rank<R>>| of.first().map(|rank| rank.resource.clone());
+        let former = winner(contenders);
+        if let Some(old) = old {
+            contenders.remove(old);
+        }
+        contenders.extend(new.cloned());
+        let changed = winner(contenders) != former;
+        if contenders.is_empty() {
+            self.contenders.remove(thing);
+        }
+        changed
+    }
+
+    /// Where `resource` stands in the order of those that claim the same.
+    fn ranks(&self, resource: &R) -> BTreeMap<T, Rank<R>> {
+        let Some(entry) = self.entries.get(resource) else { return BTreeMap::new() };
+        let rank =
+            |waits| Rank { waits, created: entry.claimant.created, resource: resource.clone() };
+        entry.claims().map(|(thing, waits)| (thing.clone(), rank(waits))).collect()
+    }
+
+    fn lost(&self, resource: &R) -> Option<Lost<R, T>> {
+        let entry = self.entries.get(resource)?;
+        entry.claims().find_map(|(thing, _)| {
+            let first = self.contenders.get(thing)?.first()?;
+            (first.resource != *resource).then(|| Lost {
+                thing: thing.clone(),
+                winner: first.resource.clone(),
+                held: !first.waits,
+            })
+        })
+    }
+
+    /// It is the first already, so this changes nothing for others.
+    fn take(&mut self, resource: &R) {
+        self.amend(resource, |entry| {
+            entry.taking = entry.claims().map(|(thing, _)| thing.clone()).collect();
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! One pass over one resource, from what it asks for to what its status shall say, and the way back.
+
+use std::sync::Arc;
+
+use kube::{Resource, ResourceExt};
+
+use super::{
+    Context,
+    apply::{Targets, apply},
+    claims::Lease,
+    cleanup,
+    desired::{Desired, desired},
+    error::{self, Failure, Reason},
+    hydra_admin::place,
+    observe::{Observed, SecretSource, Sources, observe},
+    plan::{Plan, plan},
+    random,
+    record::Record,
+    relocation::{Relocation, holders},
+    secret_shape::{self, SecretShape},
+    status::Outcome,
+    survey::key_of,
+};
+use crate::{
+    api::OAuth2Client,
+    controller::ResourceKey,
+    hydra::WellKnown,
+    instance::Instance,
+    kubernetes::{
+        Owner, SecretVersion,
+        discovery::{Served, served},
+    },
+};
+
+/// The whole way from the resource to Hydra and its Secret.
+pub async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome, Failure> {
+    let (key, owner) = (key_of(resource), owner(resource));
+    let (secrets, api_version) = (context.secrets(&key.0), OAuth2Client::api_version(&()));
+
+    let (decision, lease) = Box::pin(decide(resource, &key, context)).await?;
+    let Decision { desired, shape, plan, instance, relocation } = decision;
+    let name = (key.0.clone(), desired.secret_name.clone());
+    let written = |version: &SecretVersion| {
+        context.referrers.handled(&name, version);
+        lease.keep();
+    };
+    let value = plan.credentials.secret.clone().filter(|_| desired.needs_secret);
+    let to = Targets {
+        owner: &owner,
+        api_version: &api_version,
+        secrets: &secrets,
+        instance: &instance,
+        written: &written,
+    };
+    // Until it is done nobody knows what Hydra holds.
+    context.sent.forget(&key);
+    let applied = apply(plan, &desired, &shape, to).await?;
+    lease.keep();
+    if let Some(value) = value {
+        context.sent.remember(&key, value.expose());
+    }
+    Box::pin(relocation.finish(resource, &applied, &instance, context)).await?;
+
+    let hydra_version =
+        if applied.unsupported.is_empty() { String::new() } else { instance.version().await };
+    Ok(Outcome::Applied { applied: Box::new(applied), hydra_version })
+}
+
+/// What a resource asks for, and what has to be written for it.
+pub struct Decision {
+    /// What it asks for.
+    pub desired: Desired,
+    /// How its Secret shall look.
+    pub shape: SecretShape,
+    /// What has to be written.
+    pub plan: Plan,
+    /// The Hydra that is to hold the client.
+    pub instance: Arc<Instance>,
+    /// The move of the client to that one, if it is in another.
+    pub relocation: Relocation,
+}
+
+/// The half of a pass that writes nothing. What it decides to take is nobody else's as long as the
+/// lease lives.
+pub async fn decide<'a>(
+    resource: &OAuth2Client,
+    key: &'a ResourceKey,
+    context: &'a Context,
+) -> Result<(Decision, Lease<'a>), Failure> {
+    let (owner, secrets, fresh) = (owner(resource), context.secrets(&key.0), random::fresh()?);
+    let desired = desired(resource)?;
+    let place = place(&resource.spec, &context.rules)?;
+    let instance = context.instance(&place.target)?;
+    let well_known = well_known(resource, &instance).await?;
+    let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
+    let relocation = Box::pin(Relocation::begin(resource, &place, context)).await?;
+    let record = Record::of(resource);
+    let record = if relocation.moves() { record.elsewhere() } else { record };
+    let lookup = context.lookup(&resource.spec, &record);
+    let lease = context.conflicts.begin(key)?;
+
+    let secret = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    let is_sent = |secret: &_| context.sent.is_last(key, secret);
+    let from = Sources { secret, instance: &instance, is_sent: &is_sent };
+    let observed = observe(&desired, record, &from).await;
+    let observed = concede_secret(observed, key, &desired, &secret, context).await?;
+    if let Some(version) = observed.secret.version() {
+        context.referrers.handled(&(key.0.clone(), desired.secret_name.clone()), version);
+    }
+    lease.found(observed.id.as_ref(), instance.name())?;
+    let plan = plan(&desired, &shape, &observed, &fresh)
+        .inspect_err(|failure| concede_client(failure, &observed, &instance, context))?;
+    Ok((Decision { desired, shape, plan, instance, relocation }, lease))
+}
+
+/// The owner of a Secret that is another resource's is the holder of what both claim.
+async fn concede_secret(
+    observed: Result<Observed, Failure>,
+    key: &ResourceKey,
+    desired: &Desired,
+    from: &SecretSource<'_>,
+    context: &Context,
+) -> Result<Observed, Failure> {
+    if matches!(&observed, Err(failure) if failure.reason == Reason::SecretNotOwned) {
+        context.conflicts.concede_secret(&key.0, desired, from).await;
+    }
+    observed
+}
+
+/// The owner of a client that is another resource's is the holder of what both claim.
+fn concede_client(failure: &Failure, observed: &Observed, instance: &Instance, context: &Context) {
+    if let (Reason::ClientIdTaken, Some(client)) = (failure.reason, &observed.client) {
+        context.conflicts.concede_client(client, instance.name());
+    }
+}
+
+/// What Hydra says about itself, where the resource asks for it.
+async fn well_known(
+    resource: &OAuth2Client,
+    instance: &Instance,
+) -> Result<Option<Arc<WellKnown>>, Failure> {
+    if !secret_shape::needs_well_known(&resource.spec) {
+        return Ok(None);
+    }
+    match instance.well_known().await {
+        Some(Ok(known)) => Ok(Some(known)),
+        Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
+        None => Err(Failure::terminal(
+            Reason::InvalidSpec,
+            "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
+             operator does not know where that is; ask its administrator to set \
+             --hydra-public-url, or write the values themselves",
+        )),
+    }
+}
+
+/// The way back: what deletion asks for.
+pub async fn revoke(resource: &OAuth2Client, context: &Context) -> Result<(), Failure> {
+    let notices = parting(resource, context, async |definition, record, from, holders| {
+        cleanup::cleanup(resource, definition, record, from, holders).await
+    });
+    context.events.publish(&resource.object_ref(&()), notices.await?);
+    Ok(())
+}
+
+/// The Hydras that may have the client of a resource that is being deleted.
+pub type Holders = Result<Vec<Arc<Instance>>, Failure>;
+
+/// Hands `part` what has to be known of a resource that is being deleted.
+pub async fn parting<T>(
+    resource: &OAuth2Client,
+    context: &Context,
+    part: impl AsyncFnOnce(Served, &Record, &SecretSource<'_>, Holders) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let secrets = context.secrets(&resource.namespace().unwrap_or_default());
+    let (owner, record) = (owner(resource), Record::of(resource));
+    let definition = served::<OAuth2Client>(&context.client)
+        .await
+        .map_err(|error| error::kubernetes("read which resources are served", &error))?;
+    let holders = holders(&resource.spec, resource.status.as_ref(), &context.rules);
+    let holders =
+        holders.and_then(|targets| targets.iter().map(|target| context.instance(target)).collect());
+    let lookup = context.lookup(&resource.spec, &record);
+    let from = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    part(definition, &record, &from, holders).await
+}
+
+fn owner(resource: &OAuth2Client) -> Owner {
+    Owner {
+        group: OAuth2Client::group(&()).into_owned(),
+        kind: OAuth2Client::kind(&()).into_owned(),
+        name: resource.name_any(),
+        uid: resource.uid().unwrap_or_default(),
+    }
+}

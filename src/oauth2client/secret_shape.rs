@@ -1,0 +1,322 @@
+//! How the Secret shall look: pure, from the spec, the operator's settings and what Hydra says about
+//! itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrecy::SecretString;
+
+use super::{
+    error::{Failure, Reason},
+    record::Record,
+};
+use crate::{
+    api::{
+        GROUP, MANAGED_BY_LABEL, OAuth2ClientSpec,
+        oauth2client::{SecretTemplate, SecretValue},
+    },
+    hydra::{ClientId, ClientSecret, WellKnown},
+    kubernetes::{
+        KeyPair, Lookup, SecretContent,
+        secret_content::{OPAQUE, is_key},
+    },
+};
+
+/// The keys that hydra-maester used before v0.0.31. Secrets from then still exist.
+const FORMER_KEYS: (&str, &str) = ("client_id", "client_secret");
+
+/// Prefixes of labels and annotations that give a Secret a meaning to Kubernetes, to Argo CD or to
+/// the operator: a tenant who may not write Secrets must not get there through a template.
+const RESERVED_PREFIXES: [&str; 4] = ["kubernetes.io", "k8s.io", "argocd.argoproj.io", GROUP];
+
+/// Recommended labels of applications, which have no such meaning. That of the manager is ours.
+const RECOMMENDED_PREFIX: &str = "app.kubernetes.io";
+
+/// How the Secret of a resource shall look.
+#[derive(Clone)]
+pub struct SecretShape {
+    /// The keys of the credentials.
+    pub keys: KeyPair,
+    /// Further keys that hold the client id.
+    id_aliases: Vec<String>,
+    /// Further keys that hold the client secret.
+    secret_aliases: Vec<String>,
+    /// Keys that are good as well if the Secret has them already.
+    accepted: Option<KeyPair>,
+    secret_type: String,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    extra: BTreeMap<String, String>,
+}
+
+/// How to look at the Secret of a resource. `default` are the keys of the operator.
+#[must_use]
+pub fn lookup(
+    spec: &OAuth2ClientSpec,
+    default: &KeyPair,
+    record: &Record,
+    needs_secret: bool,
+) -> Lookup {
+    let keys = keys(spec, default);
+    let former = || KeyPair::new(FORMER_KEYS.0, FORMER_KEYS.1);
+    // Under the keys of a former spec the credentials are still to be found.
+    let others = record.keys.iter().cloned().chain([default.clone(), former()]);
+    let others = others.filter(|other| *other != keys).collect();
+    Lookup { keys, others, needs_secret }
+}
+
+/// The keys that the spec asks for.
+fn keys(spec: &OAuth2ClientSpec, default: &KeyPair) -> KeyPair {
+    let names = spec.secret_keys.as_ref();
+    let id = names.and_then(|names| names.client_id.clone());
+    let secret = names.and_then(|names| names.client_secret.clone());
+    KeyPair {
+        id: id.unwrap_or_else(|| default.id.clone()),
+        secret: secret.unwrap_or_else(|| default.secret.clone()),
+    }
+}
+
+/// Whether the spec asks for values that Hydra's discovery document has.
+#[must_use]
+pub fn needs_well_known(spec: &OAuth2ClientSpec) -> bool {
+    let data = spec.secret_template.iter().flat_map(|template| template.data.values());
+    data.into_iter().any(|value| value.well_known.is_some())
+}
+
+/// The shape that `spec` asks for, or why it cannot be had. `well_known` is what Hydra says about
+/// itself, where the spec asks for that.
+pub fn shape(
+    spec: &OAuth2ClientSpec,
+    default: &KeyPair,
+    well_known: Option<&WellKnown>,
+) -> Result<SecretShape, Failure> {
+    let names = spec.secret_keys.clone().unwrap_or_default();
+    let template = spec.secret_template.clone().unwrap_or_default();
+    check_metadata("labels", template.labels.keys())?;
+    check_metadata("annotations", template.annotations.keys())?;
+    let extra = extra(&template, well_known)?;
+    let unnamed = names.client_id.is_none() && names.client_secret.is_none();
+    let shape = SecretShape {
+        keys: keys(spec, default),
+        id_aliases: names.client_id_aliases,
+        secret_aliases: names.client_secret_aliases,
+        accepted: unnamed.then(|| KeyPair::new(FORMER_KEYS.0, FORMER_KEYS.1)),
+        secret_type: template.secret_type.unwrap_or_else(|| OPAQUE.to_owned()),
+        labels: template.labels,
+        annotations: template.annotations,
+        extra,
+    };
+    shape.check_keys()?;
+    Ok(shape)
+}
+
+impl SecretShape {
+    /// What the Secret shall hold with `credentials`, and the keys that hold them. `found` are those
+    /// under which they were found.
+    #[must_use]
+    pub fn content(
+        &self,
+        id: Option<&ClientId>,
+        secret: Option<&ClientSecret>,
+        found: Option<&KeyPair>,
+    ) -> (SecretContent, KeyPair) {
+        let keys = found.filter(|found| self.accepted.as_ref() == Some(found));
+        let keys = keys.unwrap_or(&self.keys).clone();
+        let ids = std::iter::once(&keys.id).chain(&self.id_aliases);
+        let secrets = std::iter::once(&keys.secret).chain(&self.secret_aliases);
+        let id = id.map(ClientId::as_str);
+        let secret = secret.map(ClientSecret::expose);
+        let credentials = ids.map(|key| (key, id)).chain(secrets.map(|key| (key, secret)));
+        let extra = self.extra.iter().map(|(key, text)| (key, Some(text.as_str())));
+        let data = credentials
+            .chain(extra)
+            .filter_map(|(key, value)| Some((key.clone(), SecretString::from(value?))))
+            .collect();
+        let content = SecretContent {
+            secret_type: self.secret_type.clone(),
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
+            data,
+        };
+        (content, keys)
+    }
+
+    fn check_keys(&self) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
+        let all = [&self.keys.id, &self.keys.secret];
+        let all = all.into_iter().chain(&self.id_aliases).chain(&self.secret_aliases);
+        for key in all.chain(self.extra.keys()) {
+            if !is_key(key) {
+                return Err(invalid(format!(
+                    "{key:?} is no name that a key of a Secret can have; write letters, digits, -, \
+                     _ and ."
+                )));
+            }
+            if !seen.insert(key) {
+                return Err(invalid(format!(
+                    "spec.secretKeys and spec.secretTemplate.data name the key {key} twice; write \
+                     each name once"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn extra(
+    template: &SecretTemplate,
+    well_known: Option<&WellKnown>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let text = |key: &String, member: &str| {
+        well_known.and_then(|known| known.get(member)).map(ToOwned::to_owned).ok_or_else(|| {
+            invalid(format!(
+                "spec.secretTemplate.data.{key} asks for {member}, which Hydra's discovery document \
+                 does not have; remove it"
+            ))
+        })
+    };
+    let value = |(key, value): (&String, &SecretValue)| {
+        let text = match (&value.value, &value.well_known) {
+            (Some(value), None) => value.clone(),
+            (None, Some(member)) => text(key, member)?,
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(invalid(format!(
+                    "spec.secretTemplate.data.{key} needs either value or wellKnown"
+                )));
+            }
+        };
+        Ok((key.clone(), text))
+    };
+    template.data.iter().map(value).collect()
+}
+
+fn check_metadata<'a>(
+    field: &str,
+    mut keys: impl Iterator<Item = &'a String>,
+) -> Result<(), Failure> {
+    match keys.find(|key| is_reserved(key)) {
+        Some(key) => Err(invalid(format!(
+            "spec.secretTemplate.{field} sets {key}, which is reserved; remove it"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn is_reserved(key: &str) -> bool {
+    let Some((prefix, _)) = key.split_once('/') else { return false };
+    let prefix = prefix.to_ascii_lowercase();
+    if prefix == RECOMMENDED_PREFIX {
+        return key == MANAGED_BY_LABEL;
+    }
+    RESERVED_PREFIXES.iter().any(|reserved| {
+        prefix.strip_suffix(reserved).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::terminal(Reason::InvalidSpec, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::oauth2client::testing::{keys, resource};
+
+    fn spec(more: &Value) -> OAuth2ClientSpec {
+        let mut spec = json!({ "grantTypes": ["client_credentials"], "secretName": "s" });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        resource(&spec).spec
+    }
+
+    /// The data of a Secret, as `key=value`, or why there is none.
+    fn data(more: &Value, found: Option<&KeyPair>) -> String {
+        let known = WellKnown::of_test(&[("token_endpoint", "https://id.example/token")]);
+        let shape = match shape(&spec(more), &keys(), Some(&known)) {
+            Ok(shape) => shape,
+            Err(failure) => return failure.reason.as_str().to_owned(),
+        };
+        let id = ClientId::parse("id-1").unwrap();
+        let secret = ClientSecret::parse("a-secret").unwrap();
+        let (content, _) = shape.content(Some(&id), Some(&secret), found);
+        let pairs = content.data.iter();
+        pairs
+            .map(|(key, value)| format!("{key}={}", value.expose_secret()))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn the_keys_are_those_that_are_asked_for() {
+        let former = KeyPair::new("client_id", "client_secret");
+        let names = |names: Value| json!({ "secretKeys": names });
+        let cases = [
+            (json!({}), None, "CLIENT_ID=id-1 CLIENT_SECRET=a-secret"),
+            (json!({}), Some(&former), "client_id=id-1 client_secret=a-secret"),
+            (names(json!({})), Some(&former), "client_id=id-1 client_secret=a-secret"),
+            (names(json!({ "clientId": "ID" })), None, "CLIENT_SECRET=a-secret ID=id-1"),
+            (names(json!({ "clientId": "ID" })), Some(&former), "CLIENT_SECRET=a-secret ID=id-1"),
+            (
+                names(json!({ "clientIdAliases": ["a"], "clientSecretAliases": ["b", "c"] })),
+                None,
+                "CLIENT_ID=id-1 CLIENT_SECRET=a-secret a=id-1 b=a-secret c=a-secret",
+            ),
+            (names(json!({ "clientId": "CLIENT_SECRET" })), None, "InvalidSpec"),
+            (names(json!({ "clientIdAliases": ["CLIENT_SECRET"] })), None, "InvalidSpec"),
+            (names(json!({ "clientIdAliases": ["a/b"] })), None, "InvalidSpec"),
+            (names(json!({ "clientIdAliases": ["..data"] })), None, "InvalidSpec"),
+        ];
+        for (more, found, expected) in cases {
+            assert_eq!(data(&more, found), expected, "{more}");
+        }
+    }
+
+    #[test]
+    fn further_keys_have_a_text_or_a_value_of_the_discovery_document() {
+        let with = |value: Value| data(&json!({ "secretTemplate": { "data": value } }), None);
+        let plain = "CLIENT_ID=id-1 CLIENT_SECRET=a-secret";
+        assert_eq!(
+            with(json!({ "x": { "value": "$(id) {{a}}" } })),
+            format!("{plain} x=$(id) {{{{a}}}}")
+        );
+        assert_eq!(
+            with(json!({ "x": { "wellKnown": "token_endpoint" } })),
+            format!("{plain} x=https://id.example/token")
+        );
+        for wrong in [
+            json!({ "x": { "wellKnown": "nothing" } }),
+            json!({ "x": {} }),
+            json!({ "x": { "value": "a", "wellKnown": "token_endpoint" } }),
+            json!({ "CLIENT_ID": { "value": "a" } }),
+            json!({ "a b": { "value": "a" } }),
+        ] {
+            assert_eq!(with(wrong.clone()), "InvalidSpec", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn labels_with_a_meaning_of_their_own_are_reserved() {
+        for key in [
+            "kubernetes.io/service-account.name",
+            "node.kubernetes.io/x",
+            "k8s.io/x",
+            "cluster.x-k8s.io/x",
+            "app.kubernetes.io/managed-by",
+            "hydra.ory.sh/x",
+            "argocd.argoproj.io/secret-type",
+            "Kubernetes.IO/x",
+        ] {
+            let reserved = is_reserved(key);
+            // A domain that merely ends with the same letters is another one.
+            assert_eq!(reserved, key != "cluster.x-k8s.io/x", "{key}");
+            for field in ["labels", "annotations"] {
+                let template = json!({ "secretTemplate": { field: { key: "1" } } });
+                assert_eq!(data(&template, None) == "InvalidSpec", reserved, "{field} {key}");
+            }
+        }
+        for key in ["team", "example.com/team", "app.kubernetes.io/name", "mykubernetes.io/x"] {
+            assert!(!is_reserved(key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Faults on real sockets between the operator and its two servers.
+//!
+//! A [`wire::Wire`] stands between the shipped binary and Hydra, and between it and the API server.
+//! It decides per request, by rules, what goes wrong. The rows are those of a list of faults that
+//! users of operators expect to be survived; each test names its row.
+
+mod answers;
+mod api_server;
+mod awaited;
+mod crash;
+mod crashes;
+mod fault;
+mod line;
+mod listener;
+mod maester;
+mod moves;
+mod surroundings;
+mod wire;
+mod world;
+
+pub use self::{
+    fault::{Answer, Fault, Gate, Rule, Side},
+    world::Faulty,
+};
