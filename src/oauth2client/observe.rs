@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// The observed state of one client.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone)]
 pub struct Observed {
     /// The Secret.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hydra_operator::api::CHANGE_CLIENT_ID_ANNOTATION;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::{
@@ -129,7 +130,7 @@ async fn what_would_give_a_secret_a_meaning_is_refused(generation: Generation) {
     let mut typed = World::resource("typed", &json!({}));
     let template = json!({ "type": "kubernetes.io/service-account-token" });
     typed.spec.secret_template = serde_json::from_value(template).unwrap();
-    let answer = world.resources.create(&Default::default(), &typed).await;
+    let answer = world.resources.create(&PostParams::default(), &typed).await;
     assert!(answer.is_err(), "the schema lists the types");
 }
 
