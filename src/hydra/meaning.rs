@@ -136,6 +136,13 @@ const MEMBERS: &[(&str, Meaning)] = &[
     member!(refresh_token_grant_refresh_token_lifespan, Text, lifespan),
 ];
 
+/// Whether Hydra takes `text` for a duration: an optional sign, then `0` or numbers with units, as
+/// Go's `time.ParseDuration` reads them. Hydra 1 answers 500 to another text, 2 answers 400.
+#[must_use]
+pub fn is_duration(text: &str) -> bool {
+    duration::nanoseconds(text).is_some()
+}
+
 /// The members, by their names on the wire, that are managed (`Some` in `desired`) and whose
 /// observed value does not mean the same. Without differences nothing needs to be written.
 #[must_use]

@@ -63,6 +63,40 @@ struct Entry<R> {
     exists: bool,
     /// Whether the list under way has not named the Secret so far.
     unlisted: bool,
+    /// Whether a pass is writing it: what the watch says meanwhile is as a rule the echo.
+    writing: bool,
+    /// Whether the watch has said something meanwhile.
+    echoed: bool,
+}
+
+/// The time in which a pass may write a Secret. It ends when this is dropped.
+#[must_use]
+pub struct Writing<'a, R: Clone + Eq + Hash + Ord> {
+    referrers: &'a Referrers<R>,
+    secret: &'a SecretRef,
+}
+
+impl<R: Clone + Eq + Hash + Ord> Writing<'_, R> {
+    /// Whether somebody else may have written the Secret meanwhile.
+    #[must_use]
+    pub fn end(self) -> bool {
+        let inner = self.referrers.lock();
+        inner.by_secret.get(self.secret).is_some_and(|entry| {
+            let heard = match &entry.heard {
+                Heard::Version(version) => Some(version),
+                Heard::Nothing { .. } | Heard::Gone => None,
+            };
+            entry.echoed && heard != entry.handled.as_ref()
+        })
+    }
+}
+
+impl<R: Clone + Eq + Hash + Ord> Drop for Writing<'_, R> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.referrers.lock().by_secret.get_mut(self.secret) {
+            (entry.writing, entry.echoed) = (false, false);
+        }
+    }
 }
 
 /// What the watch has said of a Secret since a resource refers to it.
@@ -100,6 +134,8 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
             heard: Heard::Nothing { read: None },
             exists: false,
             unlisted: false,
+            writing: false,
+            echoed: false,
         });
         if let Err(place) = entry.resources.binary_search(resource) {
             entry.resources.insert(place, resource.clone());
@@ -109,6 +145,15 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
     /// `resource` is gone.
     pub fn forget(&self, resource: &R) {
         self.lock().forget(resource);
+    }
+
+    /// A pass may write `secret` from now on: until it has, what the watch says wakes nobody, unless
+    /// another resource refers to it too.
+    pub fn writing<'a>(&'a self, secret: &'a SecretRef) -> Writing<'a, R> {
+        if let Some(entry) = self.lock().by_secret.get_mut(secret) {
+            entry.writing = entry.resources.len() == 1;
+        }
+        Writing { referrers: self, secret }
     }
 
     /// A pass has read or written this version of `secret`.
@@ -147,13 +192,13 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
                 entry.unlisted = false;
                 entry.exists = true;
                 entry.heard = Heard::Version(version.clone());
-                if entry.handled.as_ref() == Some(version) { Vec::new() } else { entry.all() }
+                if entry.handled.as_ref() == Some(version) { Vec::new() } else { entry.wake() }
             }
             SecretEvent::Gone { secret } => {
                 let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
                 entry.exists = false;
                 entry.heard = Heard::Gone;
-                entry.all()
+                entry.wake()
             }
             SecretEvent::ListEnds { namespace } => inner
                 .within(namespace.as_deref())
@@ -173,11 +218,12 @@ impl<R: Clone> Entry<R> {
     fn missing(&mut self) -> Vec<R> {
         self.unlisted = false;
         self.heard = Heard::Gone;
-        if self.exists { self.all() } else { Vec::new() }
+        if self.exists { self.wake() } else { Vec::new() }
     }
 
-    fn all(&self) -> Vec<R> {
-        self.resources.clone()
+    fn wake(&mut self) -> Vec<R> {
+        self.echoed |= self.writing;
+        if self.writing { Vec::new() } else { self.resources.clone() }
     }
 }
 
@@ -283,6 +329,35 @@ mod tests {
         let _ = referrers.affected(&SecretEvent::ListBegins { namespace: None });
         let _ = referrers.affected(&SecretEvent::ListEnds { namespace: None });
         assert_eq!(known(), None);
+    }
+
+    #[test]
+    fn the_echo_of_a_write_wakes_nobody_and_another_write_is_not_missed() {
+        for (events, expected) in [
+            (vec![], false),
+            (vec![seen("s", "2")], false),
+            (vec![seen("s", "1")], true),
+            (vec![seen("s", "2"), seen("s", "3")], true),
+            (vec![seen("s", "2"), gone("s")], true),
+        ] {
+            let referrers = Referrers::default();
+            referrers.refer(&"a", secret("s"));
+            let secret = secret("s");
+            let writing = referrers.writing(&secret);
+            for event in &events {
+                assert!(referrers.affected(event).is_empty());
+            }
+            referrers.handled(&secret, &version("2"));
+            assert_eq!(writing.end(), expected, "{events:?}");
+            assert_eq!(referrers.affected(&seen("s", "4")), ["a"]);
+        }
+        let referrers = Referrers::default();
+        referrers.refer(&"a", secret("s"));
+        referrers.refer(&"b", secret("s"));
+        let secret = secret("s");
+        let writing = referrers.writing(&secret);
+        assert_eq!(referrers.affected(&seen("s", "1")), ["a", "b"], "it concerns another, too");
+        drop(writing);
     }
 
     #[test]

@@ -225,7 +225,8 @@ impl Conflicts {
         self.len() == 0
     }
 
-    fn wake(&self, resources: &[ResourceKey]) {
+    /// Gives each of `resources` a pass.
+    pub fn wake(&self, resources: &[ResourceKey]) {
         self.wakers.wake(resources);
     }
 

@@ -9,7 +9,7 @@ use crate::{
         oauth2client::{TokenEndpointAuthMethod, TokenLifespans},
     },
     controller::ResourceKey,
-    hydra::{self, ClientId},
+    hydra::{self, ClientId, meaning},
     kubernetes::secrets,
 };
 
@@ -94,7 +94,21 @@ fn check(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
              spec.jwks or spec.jwksUri",
         ));
     }
-    Ok(())
+    check_lifespans(spec)
+}
+
+/// Hydra 1 answers to such a lifespan as if it had trouble of its own.
+fn check_lifespans(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
+    let lifespans = serde_json::to_value(&spec.token_lifespans).unwrap_or_default();
+    let all = lifespans.as_object().into_iter().flatten();
+    let is_none = |text: &str| !text.is_empty() && !meaning::is_duration(text);
+    match all.into_iter().find(|(_, value)| value.as_str().is_some_and(is_none)) {
+        Some((name, value)) => Err(invalid(format!(
+            "spec.tokenLifespans.{name} is {value}, which is no duration; write numbers with units, \
+             as in 1h30m"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
@@ -294,6 +308,12 @@ mod tests {
             (json!({ "secretName": "" }), "InvalidSpec"),
             (json!({ "clientId": ".." }), "InvalidSpec"),
             (json!({ "clientId": "" }), "fine"),
+            (json!({ "tokenLifespans": { "implicit_grant_id_token_lifespan": "1h30m" } }), "fine"),
+            (json!({ "tokenLifespans": { "implicit_grant_id_token_lifespan": "" } }), "fine"),
+            (
+                json!({ "tokenLifespans": { "implicit_grant_id_token_lifespan": "1 hour" } }),
+                "InvalidSpec",
+            ),
         ];
         for (more, expected) in cases {
             assert_eq!(reason_of(&spec(&more)), expected, "{more}");

@@ -54,7 +54,13 @@ pub async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome,
     };
     // Until it is done nobody knows what Hydra holds.
     context.sent.forget(&key);
-    let applied = apply(plan, &desired, &shape, to).await?;
+    let writing = context.referrers.writing(&name);
+    let applied = apply(plan, &desired, &shape, to).await;
+    if writing.end() {
+        context.looks.ask(key.clone());
+        context.conflicts.wake(std::slice::from_ref(&key));
+    }
+    let applied = applied?;
     lease.keep();
     if let Some(value) = value {
         context.sent.remember(&key, value.expose());
