@@ -51,6 +51,7 @@ pub struct Metrics {
     sweeps: Family<SweepLabels, Counter>,
     drift_corrections: Family<InstanceLabels, Counter>,
     observed: Family<ActionLabels, Gauge>,
+    events_waiting: Gauge,
 }
 
 impl Default for Metrics {
@@ -77,6 +78,7 @@ impl Metrics {
             sweeps: Family::default(),
             drift_corrections: Family::default(),
             observed: Family::default(),
+            events_waiting: Gauge::default(),
         };
         metrics.registry = Arc::new(metrics.registry());
         metrics
@@ -149,6 +151,11 @@ impl Metrics {
             "Resources by what would be done with them without --observe",
             self.observed.clone(),
         );
+        registry.register(
+            "events_waiting",
+            "Kubernetes events that wait to be published",
+            self.events_waiting.clone(),
+        );
     }
 
     /// Announces a controller and its bound, so that its series exist before its first reconcile.
@@ -220,6 +227,11 @@ impl Metrics {
     /// Says with how many resources `action` would be done.
     pub fn observed(&self, action: &'static str, resources: i64) {
         self.observed.get_or_create(&ActionLabels { action }).set(resources);
+    }
+
+    /// `change` more events wait to be published.
+    pub fn events_waiting(&self, change: i64) {
+        self.events_waiting.inc_by(change);
     }
 
     /// All metrics as text of the media type [`CONTENT_TYPE`].

@@ -99,7 +99,9 @@ pub async fn run(
         Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
     let pod = std::env::var("HOSTNAME").ok();
     let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
-    let (events, publisher) = events(client.clone(), &reporter, pod);
+    let waiting = metrics.clone();
+    let waiting = Arc::new(move |change| waiting.events_waiting(change));
+    let (events, publisher) = events(client.clone(), &reporter, pod, waiting);
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
 
     metrics.controller(CONTROLLER, settings.concurrency);

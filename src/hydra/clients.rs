@@ -1,6 +1,7 @@
 //! The resource `clients`: `/clients` in 1.x, `/admin/clients` from 2.0.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -148,12 +149,15 @@ impl Hydra {
     /// others out of the listing: that a client is missing says nothing before
     /// [`get_client`](Self::get_client) says the same.
     ///
+    /// Returns whether Hydra says that there are as many clients as were read (`X-Total-Count`), where
+    /// some could be missing.
+    ///
     /// Where clients are so large that a page exceeds its bound (16 MiB), smaller pages are read.
     pub async fn list_pages(
         &self,
         owner: Option<&str>,
         mut visit: impl FnMut(Vec<OAuth2Client>) + Send,
-    ) -> Result<(), HydraError> {
+    ) -> Result<bool, HydraError> {
         let expected = self.generation().await?;
         match self.list_all(expected, owner, &mut visit).await {
             Err(error) => {
@@ -169,7 +173,7 @@ impl Hydra {
         generation: Generation,
         owner: Option<&str>,
         visit: &mut (impl FnMut(Vec<OAuth2Client>) + Send),
-    ) -> Result<(), HydraError> {
+    ) -> Result<bool, HydraError> {
         let mut listing = Listing::new(generation, owner);
         while let Some(cursor) = listing.next_page()? {
             let mut request = Request::get(Operation::ListClients, listing.generation.clients());
@@ -183,7 +187,7 @@ impl Hydra {
                 Err(error) => listing.recover(&cursor, error)?,
             }
         }
-        Ok(())
+        Ok(listing.is_complete())
     }
 
     async fn on_client(
@@ -221,6 +225,10 @@ struct Listing<'a> {
     next: Option<Cursor>,
     visited: HashSet<Cursor>,
     restarts: usize,
+    /// Hashes of the ids that were read.
+    read: HashSet<u64>,
+    /// How many clients there are, as the last page said.
+    total: Option<usize>,
 }
 
 impl<'a> Listing<'a> {
@@ -232,6 +240,8 @@ impl<'a> Listing<'a> {
             next: Some(Cursor::Start),
             visited: HashSet::new(),
             restarts: 0,
+            read: HashSet::new(),
+            total: None,
         }
     }
 
@@ -251,11 +261,24 @@ impl<'a> Listing<'a> {
         let mut page: Vec<OAuth2Client> = answer.decode(Operation::ListClients)?;
         self.generation = self.generation.refined(&answer.headers);
         self.next = self.generation.next(cursor, self.page_size, page.len(), &answer.headers);
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        self.read.extend(page.iter().map(|client| hasher.hash_one(&client.client_id)));
+        self.total =
+            answer.headers.get("x-total-count").and_then(|total| total.to_str().ok()?.parse().ok());
         // 1.x before 1.10.5 does not filter.
         if let Some(owner) = self.owner {
             page.retain(|client| client.owner.as_deref().unwrap_or_default() == owner);
         }
         Ok(page)
+    }
+
+    /// Whether no client was missed because others went while the list was read. Pages that are found
+    /// by token miss none.
+    fn is_complete(&self) -> bool {
+        match self.generation {
+            Generation::V1 | Generation::V2 => self.total == Some(self.read.len()),
+            Generation::V25 => true,
+        }
     }
 
     /// Starts again, if that can help against `error`. What was read so far is read again.

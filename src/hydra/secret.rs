@@ -41,6 +41,20 @@ impl ClientSecret {
         }
     }
 
+    /// Accepts a secret that Hydra may have, also one that is too long to be sent: clients that were
+    /// made by other means can have one. See [`Self::check`].
+    pub fn stored(text: &str) -> Result<Self, InvalidSecret> {
+        match text.len() {
+            ..Self::MIN_BYTES => Err(InvalidSecret::TooShort),
+            _ => Ok(Self(SecretString::from(text))),
+        }
+    }
+
+    /// Whether it can be sent.
+    pub fn check(&self) -> Result<(), InvalidSecret> {
+        Self::parse(self.expose()).map(|_| ())
+    }
+
     /// A secret that Hydra itself chose or echoed: valid by definition.
     pub(super) fn from_hydra(text: String) -> Self {
         Self(SecretString::from(text))
@@ -70,6 +84,14 @@ mod tests {
         ] {
             assert_eq!(ClientSecret::parse(text).err(), expected);
         }
+    }
+
+    #[test]
+    fn a_stored_secret_may_be_longer_than_one_that_is_sent() {
+        assert!(ClientSecret::stored("12345").is_err());
+        let long = ClientSecret::stored(&"x".repeat(99)).unwrap_or_else(|_| unreachable!());
+        assert_eq!(long.check(), Err(InvalidSecret::TooLong));
+        assert!(ClientSecret::stored("123456").is_ok_and(|secret| secret.check().is_ok()));
     }
 
     #[test]

@@ -12,8 +12,10 @@ pub struct Findings {
     /// Hashes of the owner marks of all clients: a mark that merely has the hash of another costs a
     /// question.
     marks: HashSet<u64>,
-    /// By owner mark: ids of clients other than the one that the resource holds.
-    duplicates: HashMap<String, Vec<String>>,
+    /// By hash of the owner mark: the first client that was seen.
+    first: HashMap<u64, String>,
+    /// By owner mark: ids of clients, where there are several.
+    shared: HashMap<String, Vec<String>>,
 }
 
 impl Findings {
@@ -22,20 +24,23 @@ impl Findings {
         self.marks.insert(hash(mark));
     }
 
-    /// The client `id` carries this owner mark, and the resource holds another one.
-    pub fn duplicate(&mut self, mark: &str, id: &str) {
-        let ids = self.duplicates.entry(mark.to_owned()).or_default();
+    /// The client `id` carries this owner mark of a resource.
+    pub fn belongs(&mut self, mark: &str, id: &str) {
+        let first = self.first.entry(hash(mark)).or_insert_with(|| id.to_owned());
         // A listing may show a client again.
-        if !ids.iter().any(|known| known == id) {
-            ids.push(id.to_owned());
-            ids.sort();
+        if first == id {
+            return;
+        }
+        let ids = self.shared.entry(mark.to_owned()).or_insert_with(|| vec![first.clone()]);
+        if let Err(place) = ids.binary_search_by(|known| known.as_str().cmp(id)) {
+            ids.insert(place, id.to_owned());
         }
     }
 
-    /// Ids of the clients beside the one that the resource of this owner mark holds, in order.
+    /// Ids of the clients with this owner mark beside the one that is `held`, in order.
     #[must_use]
-    pub fn duplicates_of(&self, mark: &str) -> &[String] {
-        self.duplicates.get(mark).map_or(&[], Vec::as_slice)
+    pub fn duplicates_of(&self, mark: &str, held: Option<&str>) -> Vec<String> {
+        beside(self.shared.get(mark), held)
     }
 }
 
@@ -48,9 +53,11 @@ pub struct Census {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Hashes of the owner marks seen.
+    /// Whether there was a listing.
+    listed: bool,
+    /// Hashes of the owner marks seen, where none can be missing.
     marks: Option<HashSet<u64>>,
-    duplicates: HashMap<String, Vec<String>>,
+    shared: HashMap<String, Vec<String>>,
     /// Hashes of owner marks of which clients may have come to be, with the listing before which
     /// that was.
     moved: HashMap<u64, u64>,
@@ -66,12 +73,14 @@ impl Census {
         inner.listing
     }
 
-    /// The listing of this number is complete.
-    pub fn complete(&self, listing: u64, findings: Findings) {
+    /// The listing of this number has come to its end. Only of one that is `whole` it is certain that
+    /// no client was missed.
+    pub fn complete(&self, listing: u64, findings: Findings, whole: bool) {
         let mut inner = self.lock();
-        inner.marks = Some(findings.marks);
+        inner.listed = true;
+        inner.marks = whole.then_some(findings.marks);
         inner.moved.retain(|_, before| *before >= listing);
-        inner.duplicates = findings.duplicates;
+        inner.shared = findings.shared;
     }
 
     /// A client with this owner mark may be created, or may be left behind by its resource.
@@ -89,18 +98,22 @@ impl Census {
             && inner.marks.as_ref().is_some_and(|marks| !marks.contains(&hash))
     }
 
-    /// Ids of clients that carry this owner mark beside the one that the resource holds, in order.
-    /// `None`: there was no complete listing so far.
+    /// Ids of clients that carry this owner mark beside the one that is `held`, in order. `None`:
+    /// there was no listing so far.
     #[must_use]
-    pub fn duplicates_of(&self, mark: &str) -> Option<Vec<String>> {
+    pub fn duplicates_of(&self, mark: &str, held: Option<&str>) -> Option<Vec<String>> {
         let inner = self.lock();
-        inner.marks.as_ref()?;
-        Some(inner.duplicates.get(mark).cloned().unwrap_or_default())
+        inner.listed.then_some(())?;
+        Some(beside(inner.shared.get(mark), held))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn beside(ids: Option<&Vec<String>>, held: Option<&str>) -> Vec<String> {
+    ids.into_iter().flatten().filter(|id| Some(id.as_str()) != held).cloned().collect()
 }
 
 fn hash(mark: &str) -> u64 {
@@ -127,7 +140,7 @@ mod tests {
         assert!(!census.rules_out("shop/team-a"));
         let first = census.begin();
         assert!(!census.rules_out("shop/team-a"), "it is under way");
-        census.complete(first, marks(&["bank/team-b"]));
+        census.complete(first, marks(&["bank/team-b"]), true);
         assert!(census.rules_out("shop/team-a"));
         assert!(!census.rules_out("bank/team-b"));
 
@@ -136,13 +149,15 @@ mod tests {
         let second = census.begin();
         // Too late for a page that was read before.
         census.moves("late/team-a");
-        census.complete(second, marks(&[]));
+        census.complete(second, marks(&[]), true);
         assert!(census.rules_out("shop/team-a"));
         assert!(census.rules_out("bank/team-b"));
         assert!(!census.rules_out("late/team-a"));
         let third = census.begin();
-        census.complete(third, marks(&[]));
+        census.complete(third, marks(&[]), true);
         assert!(census.rules_out("late/team-a"));
+        census.complete(census.begin(), marks(&[]), false);
+        assert!(!census.rules_out("late/team-a"), "it may have been missed");
     }
 
     #[test]
@@ -151,15 +166,18 @@ mod tests {
         let found = |ids: &[&str]| {
             let mut findings = Findings::default();
             for id in ids {
-                findings.duplicate("shop/team-a", id);
+                findings.belongs("shop/team-a", id);
             }
             findings
         };
-        let duplicates = || census.duplicates_of("shop/team-a").map(|ids| ids.join(" "));
+        let duplicates = || census.duplicates_of("shop/team-a", Some("b")).map(|ids| ids.join(" "));
         assert_eq!(duplicates(), None);
-        census.complete(census.begin(), found(&["c", "b", "c"]));
-        assert_eq!(duplicates().as_deref(), Some("b c"));
-        census.complete(census.begin(), Findings::default());
+        census.complete(census.begin(), found(&["c", "b", "c"]), true);
+        assert_eq!(duplicates().as_deref(), Some("c"));
+        assert_eq!(census.duplicates_of("shop/team-a", None).unwrap(), ["b", "c"]);
+        census.complete(census.begin(), found(&["b", "b"]), true);
+        assert_eq!(duplicates().as_deref(), Some(""));
+        census.complete(census.begin(), Findings::default(), true);
         assert_eq!(duplicates().as_deref(), Some(""));
     }
 }

@@ -1,5 +1,7 @@
 //! Events: one per transition, and none of them may fail a reconcile.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client,
@@ -45,13 +47,18 @@ impl Notice {
 #[derive(Clone)]
 pub struct Events {
     queue: mpsc::Sender<Queued>,
+    waiting: Waiting,
 }
+
+/// Told when one more event waits (1) and when one waits no more (-1).
+pub type Waiting = Arc<dyn Fn(i64) + Send + Sync>;
 
 /// Publishes what is queued, one event after the other: bursts are spread out, and what is about one
 /// object keeps its order.
 pub struct Publisher {
     recorder: Recorder,
     queue: mpsc::Receiver<Queued>,
+    waiting: Waiting,
 }
 
 struct Queued {
@@ -61,11 +68,17 @@ struct Queued {
 
 /// Events reported by `controller`, from the Pod named in `HOSTNAME`.
 #[must_use]
-pub fn events(client: Client, controller: &str, instance: Option<String>) -> (Events, Publisher) {
+pub fn events(
+    client: Client,
+    controller: &str,
+    instance: Option<String>,
+    waiting: Waiting,
+) -> (Events, Publisher) {
     let reporter = Reporter { controller: controller.to_owned(), instance };
     let (sender, receiver) = mpsc::channel(LONGEST_QUEUE);
-    let publisher = Publisher { recorder: Recorder::new(client, reporter), queue: receiver };
-    (Events { queue: sender }, publisher)
+    let recorder = Recorder::new(client, reporter);
+    let publisher = Publisher { recorder, queue: receiver, waiting: waiting.clone() };
+    (Events { queue: sender, waiting }, publisher)
 }
 
 impl Events {
@@ -81,7 +94,9 @@ impl Events {
                 action: notice.action.to_owned(),
                 secondary: None,
             };
+            (self.waiting)(1);
             if self.queue.try_send(Queued { regarding: regarding.clone(), event }).is_err() {
+                (self.waiting)(-1);
                 tracing::warn!(
                     reason = notice.reason,
                     "Could not publish an event: too many are waiting"
@@ -121,6 +136,7 @@ impl Publisher {
                 "Could not publish an event"
             );
         }
+        (self.waiting)(-1);
     }
 }
 

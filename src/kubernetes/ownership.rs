@@ -30,17 +30,15 @@ pub struct Owner {
 pub struct Lookup {
     /// The keys it should have.
     pub keys: KeyPair,
-    /// Keys that it may have instead, in the order in which they are looked for.
-    pub others: Vec<KeyPair>,
+    /// Keys under which it has held them, as far as that is recorded.
+    pub recorded: Option<KeyPair>,
+    /// Keys that a Secret of somebody else's may have instead.
+    pub accepted: Vec<KeyPair>,
+    /// Keys under which a Secret of ours may hold them from former times.
+    pub traces: Vec<KeyPair>,
     /// Whether the client authenticates with a client secret, so that a Secret of the user's must
     /// hold one.
     pub needs_secret: bool,
-}
-
-impl Lookup {
-    fn pairs(&self) -> impl Iterator<Item = &KeyPair> + Clone {
-        std::iter::once(&self.keys).chain(&self.others)
-    }
 }
 
 /// Which version of which Secret: changes with every write to it.
@@ -72,6 +70,8 @@ pub struct StoredCredentials {
     pub id: Option<String>,
     /// Value of the client secret key, where it is present and is text.
     pub secret: Option<SecretString>,
+    /// Those of the two keys that are present and whose values are not text.
+    pub not_text: Vec<String>,
     /// Whether the Secret carries the labels that this operator gives to those it writes.
     pub created_here: bool,
     /// The keys under which the credentials were found.
@@ -174,7 +174,8 @@ fn users(secret: &Secret, lookup: &Lookup, labels: &BTreeMap<String, String>) ->
     let missing = |keys: &KeyPair| -> Vec<String> {
         needed(keys, lookup).filter(|key| value(secret, key).is_none()).cloned().collect()
     };
-    let Some(keys) = lookup.pairs().find(|keys| missing(keys).is_empty()) else {
+    let mut pairs = std::iter::once(&lookup.keys).chain(&lookup.accepted);
+    let Some(keys) = pairs.find(|keys| missing(keys).is_empty()) else {
         return SecretState::Foreign(Foreign::Lacks(missing(&lookup.keys)));
     };
     if let Some(key) = needed(keys, lookup).find(|key| text(secret, key).is_none()) {
@@ -187,11 +188,18 @@ fn needed<'a>(keys: &'a KeyPair, lookup: &Lookup) -> impl Iterator<Item = &'a St
     std::iter::once(&keys.id).chain(lookup.needs_secret.then_some(&keys.secret))
 }
 
-/// The keys under which a Secret of ours has an id, or at least a secret.
+/// The keys under which a Secret of ours has the credentials: those that are recorded, else those
+/// that have both, else an id, else at least a secret. One key that is renamed alone must not make
+/// the other look like a part of another pair.
 fn found_keys<'a>(secret: &Secret, lookup: &'a Lookup) -> &'a KeyPair {
-    let with_id = lookup.pairs().find(|keys| value(secret, &keys.id).is_some());
-    with_id
-        .or_else(|| lookup.pairs().find(|keys| value(secret, &keys.secret).is_some()))
+    let has_id = |keys: &&KeyPair| value(secret, &keys.id).is_some();
+    let has_secret = |keys: &&KeyPair| value(secret, &keys.secret).is_some();
+    let recorded = lookup.recorded.iter().find(|keys| has_id(keys) || has_secret(keys));
+    let pairs = || std::iter::once(&lookup.keys).chain(&lookup.accepted).chain(&lookup.traces);
+    recorded
+        .or_else(|| pairs().find(|keys| has_id(keys) && has_secret(keys)))
+        .or_else(|| pairs().find(has_id))
+        .or_else(|| pairs().find(has_secret))
         .unwrap_or(&lookup.keys)
 }
 
@@ -200,6 +208,11 @@ fn stored(secret: &Secret, keys: &KeyPair, labels: &BTreeMap<String, String>) ->
         version: SecretVersion::of(&secret.metadata),
         id: text(secret, &keys.id).map(ToOwned::to_owned),
         secret: text(secret, &keys.secret).map(SecretString::from),
+        not_text: [&keys.id, &keys.secret]
+            .into_iter()
+            .filter(|key| value(secret, key).is_some() && text(secret, key).is_none())
+            .cloned()
+            .collect(),
         created_here: labels.iter().all(|(key, value)| secret.labels().get(key) == Some(value)),
         keys: keys.clone(),
         held: Held::of(secret, labels),
@@ -230,7 +243,9 @@ mod tests {
     fn lookup(needs_secret: bool) -> Lookup {
         Lookup {
             keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
-            others: vec![KeyPair::new("client_id", "client_secret")],
+            recorded: None,
+            accepted: vec![KeyPair::new("client_id", "client_secret")],
+            traces: vec![KeyPair::new("CLIENT_ID", "former")],
             needs_secret,
         }
     }
@@ -377,6 +392,30 @@ mod tests {
     }
 
     #[test]
+    fn recorded_keys_count_before_all_others() {
+        let found = |recorded: (&str, &str), data: &[(&str, &[u8])]| {
+            let owner_reference = reference("hydra.ory.sh/v1", "OAuth2Client", "uid-1");
+            let ours = secret(vec![owner_reference], data);
+            let recorded = Some(KeyPair::new(recorded.0, recorded.1));
+            let lookup = Lookup { recorded, ..lookup(true) };
+            let state = classify(Some(&ours), &owner(), &lookup, &BTreeMap::new());
+            let stored = state.stored().unwrap().clone();
+            (stored.id.unwrap_or_default(), stored.keys.secret, stored.not_text)
+        };
+        let none = Vec::<String>::new;
+        // Names that are swapped, and one that another key has taken.
+        let swapped: &[(&str, &[u8])] = &[("CLIENT_SECRET", b"id"), ("CLIENT_ID", b"s")];
+        assert_eq!(
+            found(("CLIENT_SECRET", "CLIENT_ID"), swapped),
+            ("id".into(), "CLIENT_ID".into(), none())
+        );
+        let taken: &[(&str, &[u8])] = &[("CLIENT_ID", b"id"), ("CLIENT_SECRET", b"x"), ("p", b"s")];
+        assert_eq!(found(("CLIENT_ID", "p"), taken), ("id".into(), "p".into(), none()));
+        let binary: &[(&str, &[u8])] = &[("CLIENT_ID", b"id"), ("p", b"\xff")];
+        assert_eq!(found(("CLIENT_ID", "p"), binary), ("id".into(), "p".into(), vec!["p".into()]));
+    }
+
+    #[test]
     fn credentials_are_found_under_the_keys_that_have_them() {
         let found = |data: &[(&str, &[u8])]| {
             let ours = secret(vec![reference("hydra.ory.sh/v1", "OAuth2Client", "uid-1")], data);
@@ -388,7 +427,9 @@ mod tests {
         let secret = ("client_secret", &b"s"[..]);
         let upper = |id: Option<&str>, has| ("CLIENT_ID".to_owned(), id.map(Into::into), has);
         let lower = |id: Option<&str>, has| ("client_id".to_owned(), id.map(Into::into), has);
-        assert_eq!(found(&[new, old, secret]), upper(Some("new"), false));
+        assert_eq!(found(&[new, old, secret]), lower(Some("old"), true));
+        assert_eq!(found(&[new, ("former", b"s")]), upper(Some("new"), true));
+        assert_eq!(found(&[new]), upper(Some("new"), false));
         assert_eq!(found(&[old, secret]), lower(Some("old"), true));
         assert_eq!(found(&[secret]), lower(None, true));
         assert_eq!(found(&[]), upper(None, false));

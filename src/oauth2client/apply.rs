@@ -5,7 +5,8 @@ use super::{
     credentials::{Credentials, SecretStep},
     desired::Desired,
     error::{self, Failure, Reason},
-    plan::{ClientStep, Duplicates, Plan, RetiredSecret},
+    observe::RetiredSecret,
+    plan::{ClientStep, Duplicates, Plan},
     secret_shape::SecretShape,
 };
 use crate::{
@@ -36,8 +37,10 @@ pub struct Applied {
     pub duplicates: Vec<String>,
     /// Those of them that were deleted.
     pub removed: Vec<ClientId>,
-    /// The Secret of the former name that was deleted.
-    pub retired: Option<String>,
+    /// The Secret of the former name, which goes once the status names the new one.
+    pub former_secrets: Vec<String>,
+    /// Secrets of former names that were deleted.
+    pub retired: Vec<String>,
     /// The client that was given up and deleted.
     pub replaced: Option<ClientId>,
     /// Names of members that are set and that this version of Hydra does not keep.
@@ -93,7 +96,8 @@ pub async fn apply(
     shape: &SecretShape,
     to: Targets<'_>,
 ) -> Result<Applied, Failure> {
-    let Plan { credentials, client, id_is_proposed, retired, replaced, duplicates } = plan;
+    let Plan { credentials, client, id_is_proposed, moved_from, retired, replaced, duplicates } =
+        plan;
     let name = &desired.secret_name;
     let (mut secret, mut secret_change) = store(&credentials.step, name, &to).await?;
     let Written { id: client_id, change: client_change, unsupported, revision } =
@@ -105,17 +109,17 @@ pub async fn apply(
         secret = completed.0;
         secret_change = secret_change.or(completed.1);
     }
-    let retired = match retired {
-        Some(retired) => Some(retire(retired, &to).await?),
-        None => None,
-    };
+    let mut gone = Vec::new();
+    for secret in retired {
+        gone.push(retire(secret, &to).await?);
+    }
     let replaced = match replaced {
         Some(id) => give_up(id, desired, to.instance).await?,
         None => None,
     };
     let (duplicates, removed) = match duplicates {
         Duplicates::Report(ids) => (ids, Vec::new()),
-        Duplicates::Remove(ids) => (Vec::new(), remove(ids, desired, to.instance).await?),
+        Duplicates::Remove(ids) => remove(ids, desired, to.instance).await,
     };
     Ok(Applied {
         duplicates,
@@ -127,7 +131,8 @@ pub async fn apply(
         user_provided: credentials.user_provided,
         secret_change,
         client_change,
-        retired,
+        former_secrets: moved_from.into_iter().collect(),
+        retired: gone,
         replaced,
         unsupported,
     })
@@ -201,17 +206,24 @@ async fn give_up(
     Ok((deleted == Deletion::Deleted).then_some(id))
 }
 
-/// Deletes the clients that still have the owner mark of the resource.
+/// Deletes the clients that still have the owner mark of the resource. Returns those that are left
+/// and those that are gone: that one cannot be deleted is no trouble of the resource.
 async fn remove(
     ids: Vec<ClientId>,
     desired: &Desired,
     instance: &Instance,
-) -> Result<Vec<ClientId>, Failure> {
-    let mut removed = Vec::new();
+) -> (Vec<String>, Vec<ClientId>) {
+    let (mut left, mut removed) = (Vec::new(), Vec::new());
     for id in ids {
-        removed.extend(give_up(id, desired, instance).await?);
+        match give_up(id.clone(), desired, instance).await {
+            Ok(gone) => removed.extend(gone),
+            Err(error) => {
+                tracing::warn!(%error, "Could not remove a duplicate");
+                left.push(id.to_string());
+            }
+        }
     }
-    Ok(removed)
+    (left, removed)
 }
 
 /// How Hydra came to hold the client.

@@ -201,14 +201,21 @@ async fn clients(
 ) -> Result<Vec<ClientId>, Failure> {
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let mark = owner_mark(namespace, resource.metadata.name.as_deref().unwrap_or_default());
-    match record.client_id.clone().or(stored) {
-        _ if removes_duplicates => owned_ids(&mark, instance).await,
-        Some(id) if is_owned(&id, &mark, instance).await? => Ok(vec![id]),
-        // The client that was held is gone, or somebody else took it over.
-        Some(_) if record.client_id.is_some() => Ok(Vec::new()),
-        // A Secret can be edited: that its id leads nowhere does not mean that there is no client.
-        Some(_) | None => owned_ids(&mark, instance).await,
+    // The client for which the recorded one is given up may be there already.
+    let next = resource.change_client_id_to().and_then(|id| ClientId::parse(id).ok());
+    let mut ids = Vec::new();
+    for id in record.client_id.clone().or(stored).into_iter().chain(next) {
+        if !ids.contains(&id) && is_owned(&id, &mark, instance).await? {
+            ids.push(id);
+        }
     }
+    // A recorded client that is gone was deleted or taken over. The id in a Secret can be edited:
+    // that it leads nowhere does not mean that there is no client.
+    if removes_duplicates || (ids.is_empty() && record.client_id.is_none()) {
+        let others = owned_ids(&mark, instance).await?;
+        ids.extend(others.into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+    }
+    Ok(ids)
 }
 
 async fn revoke(clients: &[Held]) -> Result<Vec<Notice>, Failure> {

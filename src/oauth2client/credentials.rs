@@ -245,6 +245,10 @@ fn choose(desired: &Desired, from: &Sources<'_>) -> Result<Chosen, Failure> {
 }
 
 fn stored_id(name: &str, stored: &StoredCredentials) -> Result<Option<ClientId>, Failure> {
+    if stored.not_text.contains(&stored.keys.id) {
+        let message = format!("the client id in Secret {name} is not text");
+        return Err(Failure::terminal(Reason::InvalidSecret, message));
+    }
     stored.id.as_deref().map(ClientId::parse).transpose().map_err(|error| {
         Failure::terminal(
             Reason::InvalidSecret,
@@ -258,8 +262,14 @@ fn stored_secret(
     desired: &Desired,
     stored: &StoredCredentials,
 ) -> Result<Option<ClientSecret>, Failure> {
-    let parsed = stored.secret.as_ref().map(SecretString::expose_secret).map(ClientSecret::parse);
+    let parsed = stored.secret.as_ref().map(SecretString::expose_secret).map(ClientSecret::stored);
     match parsed {
+        None if desired.needs_secret && stored.not_text.contains(&stored.keys.secret) => {
+            Err(Failure::terminal(
+                Reason::InvalidSecret,
+                format!("the client secret in Secret {} is not text", desired.secret_name),
+            ))
+        }
         Some(Err(error)) if desired.needs_secret => Err(Failure::terminal(
             Reason::InvalidSecret,
             format!("the client secret in Secret {} cannot be used: {error}", desired.secret_name),

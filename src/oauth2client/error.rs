@@ -134,12 +134,12 @@ pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
 
 /// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer
 /// than one resource may occupy a place.
-/// `settled`: whether nothing was known that had to be done.
+/// `at_rest`: whether nothing was known that had to be done.
 #[must_use]
-pub fn took_too_long(settled: bool) -> Failure {
+pub fn took_too_long(at_rest: bool) -> Failure {
     let message = "the Kubernetes API or Hydra took too long to answer; what was done is found by \
                    the next pass";
-    let class = if settled { Class::Unobserved } else { Class::Transient };
+    let class = if at_rest { Class::Unobserved } else { Class::Transient };
     Failure { class, ..Failure::transient(Reason::KubernetesError, message) }
 }
 

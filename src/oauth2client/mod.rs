@@ -56,6 +56,7 @@ use self::{
     pass::{pass, revoke},
     record::Record,
     relocation::{Held, left},
+    secret_shape::are_asked_for,
     status::Outcome,
     survey::key_of,
 };
@@ -116,10 +117,12 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     }
     let look = context.looks.take(&key);
     let secret = context.referrers.version(&secret_of(&resource));
+    let record = Record::of(&resource);
     if !look.is_asked()
         && context.conflicts.check(&key).is_ok()
         && resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
-        && Record::of(&resource).is_at_rest(secret.as_ref())
+        && record.is_at_rest(secret.as_ref())
+        && are_asked_for(record.keys.as_ref(), &resource.spec, &context.secret_keys)
         && is_in_place(&resource, context)
         && report::look_due_in(&resource, now, context).is_none_or(|left| !left.is_zero())
     {
@@ -212,5 +215,8 @@ async fn limited<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let limited = tokio::time::timeout(context.pass_limit, work).await;
-    limited.unwrap_or_else(|_| Err(error::took_too_long(Record::of(resource).settled)))
+    limited.unwrap_or_else(|_| {
+        let secret = context.referrers.version(&secret_of(resource));
+        Err(error::took_too_long(Record::of(resource).is_at_rest(secret.as_ref())))
+    })
 }

@@ -44,7 +44,9 @@ pub fn corrects_drift(resource: &OAuth2Client, applied: &Applied) -> bool {
         }
         None => false,
     };
-    moved && Record::of(resource).settled
+    let record = Record::of(resource);
+    // Another client is another matter.
+    moved && record.settled && record.client_id.as_ref() == Some(&applied.client_id)
 }
 
 fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
@@ -88,7 +90,7 @@ fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
             }
         }
     });
-    let retired = applied.retired.as_ref().map(|former| {
+    let retired = applied.retired.iter().map(|former| {
         let note = format!("The credentials of client {id} have moved; deleted Secret {former}");
         Notice::normal("SecretMoved", RECONCILE, note)
     });
@@ -180,7 +182,8 @@ mod tests {
                 user_provided: false,
                 secret_change: None,
                 client_change,
-                retired: None,
+                former_secrets: Vec::new(),
+                retired: Vec::new(),
                 replaced: None,
                 unsupported: Vec::new(),
             }),

@@ -7,22 +7,24 @@ use super::{
     desired::Desired,
     error::{self, Failure, Reason},
     record::Record,
+    sent::LastSent,
 };
 use crate::{
     controller::Class,
     hydra::{self, ClientId, ErrorKind, meaning::ServerDefaults},
     instance::Instance,
-    kubernetes::{Lookup, Owner, SecretState, Secrets},
+    kubernetes::{Lookup, Owner, SecretState, SecretVersion, Secrets},
 };
 
 /// The observed state of one client.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone)]
 pub struct Observed {
     /// The Secret.
     pub secret: SecretState,
     /// The Secret of the former name, where the spec names another now.
     pub former: SecretState,
+    /// Secrets of ours of former names, whose credentials have moved.
+    pub retired: Vec<RetiredSecret>,
     /// The id of the client, where anything names it.
     pub id: Option<ClientId>,
     /// The client that the resource gives up for it.
@@ -33,8 +35,8 @@ pub struct Observed {
     pub removes_duplicates: bool,
     /// The client of that id in Hydra.
     pub client: Option<hydra::OAuth2Client>,
-    /// Whether the client's secret in the Secret is known to be the one that Hydra was last given.
-    pub value_is_sent: bool,
+    /// Whether the client's secret in the Secret is the one that Hydra was last given.
+    pub value: LastSent,
     /// What earlier passes left in status.
     pub record: Record,
     /// Names of members that this version of Hydra is known not to keep.
@@ -45,6 +47,15 @@ pub struct Observed {
     pub id_is_proposed: bool,
     /// What Hydra puts in place of an empty value, as far as it is known.
     pub defaults: ServerDefaults,
+}
+
+/// A Secret of ours that is to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetiredSecret {
+    /// Its name.
+    pub name: String,
+    /// The version that was read.
+    pub version: SecretVersion,
 }
 
 /// The Secret of a resource: where it is and how to look at it.
@@ -67,8 +78,9 @@ pub struct Sources<'a> {
     pub instance: &'a Instance,
     /// Whether the administrator allows that duplicates are deleted.
     pub removes_duplicates: bool,
-    /// Whether a value is the one that Hydra was last given, as far as this process remembers.
-    pub is_sent: &'a (dyn Fn(&SecretString) -> bool + Sync),
+    /// Whether a value is the one that Hydra was last given for the client of this id, as far as
+    /// this process remembers.
+    pub last_sent: &'a (dyn Fn(&ClientId, &SecretString) -> LastSent + Sync),
 }
 
 /// Reads what is there. The Secret comes first: it names the client.
@@ -95,8 +107,10 @@ pub async fn observe(
         Some(_) | None => SecretState::Absent,
     };
     let stored = secret.stored().or(former.stored()).and_then(|stored| stored.secret.as_ref());
+    let value = stored.zip(id.as_ref()).map(|(stored, id)| (from.last_sent)(id, stored));
     Ok(Observed {
-        value_is_sent: stored.is_some_and(from.is_sent),
+        value: value.unwrap_or_default(),
+        retired: retired(desired, &record, from).await?,
         secret,
         former,
         duplicates: duplicates(desired, id.as_ref(), &record, instance),
@@ -112,6 +126,20 @@ pub async fn observe(
     })
 }
 
+async fn retired(
+    desired: &Desired,
+    record: &Record,
+    from: &Sources<'_>,
+) -> Result<Vec<RetiredSecret>, Failure> {
+    let mut retired = Vec::new();
+    for name in record.former_secrets.iter().filter(|name| **name != desired.secret_name) {
+        if let SecretState::Ours(stored) = read_secret(name, from).await? {
+            retired.push(RetiredSecret { name: name.clone(), version: stored.version });
+        }
+    }
+    Ok(retired)
+}
+
 /// Before the first listing, those that are recorded.
 fn duplicates(
     desired: &Desired,
@@ -120,9 +148,8 @@ fn duplicates(
     instance: &Instance,
 ) -> Vec<String> {
     let mark = desired.client.owner.as_deref().unwrap_or_default();
-    let listed = instance.census().duplicates_of(mark).unwrap_or_else(|| record.duplicates.clone());
-    let held = id.map(ClientId::as_str);
-    listed.into_iter().filter(|listed| Some(listed.as_str()) != held).collect()
+    let listed = instance.census().duplicates_of(mark, id.map(ClientId::as_str));
+    listed.unwrap_or_else(|| record.duplicates.clone())
 }
 
 async fn read_secret(name: &str, from: &Sources<'_>) -> Result<SecretState, Failure> {

@@ -170,8 +170,8 @@ pub fn describe(plan: &Plan, secret: &str) -> Intent {
             steps.push(Step::UpdateClient(members));
         }
     }
-    if let Some(retired) = &plan.retired {
-        steps.push(Step::DeleteSecret(retired.name.clone()));
+    for former in plan.retired.iter().map(|retired| &retired.name).chain(&plan.moved_from) {
+        steps.push(Step::DeleteSecret(former.clone()));
         why.push("spec.secretName has changed".to_owned());
     }
     if let Some(id) = &plan.replaced {

@@ -18,13 +18,14 @@ use super::{
     record::Record,
     relocation::{Relocation, holders},
     secret_shape::{self, SecretShape},
+    sent::Bearer,
     status::Outcome,
     survey::key_of,
 };
 use crate::{
     api::OAuth2Client,
     controller::ResourceKey,
-    hydra::WellKnown,
+    hydra::{ClientId, WellKnown},
     instance::Instance,
     kubernetes::{
         Owner, SecretVersion,
@@ -63,7 +64,8 @@ pub async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome,
     let applied = applied?;
     lease.keep();
     if let Some(value) = value {
-        context.sent.remember(&key, value.expose());
+        let bearer = Bearer { instance: instance.name(), id: applied.client_id.as_str() };
+        context.sent.remember(&key, bearer, value.expose());
     }
     Box::pin(relocation.finish(resource, &applied, &instance, context)).await?;
 
@@ -106,9 +108,12 @@ pub async fn decide<'a>(
     let lease = context.conflicts.begin(key)?;
 
     let secret = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
-    let is_sent = |secret: &_| context.sent.is_last(key, secret);
+    let last_sent = |id: &ClientId, secret: &_| {
+        let bearer = Bearer { instance: instance.name(), id: id.as_str() };
+        context.sent.last(key, bearer, secret)
+    };
     let removes_duplicates = context.removes_duplicates;
-    let from = Sources { secret, instance: &instance, removes_duplicates, is_sent: &is_sent };
+    let from = Sources { secret, instance: &instance, removes_duplicates, last_sent: &last_sent };
     let observed = observe(&desired, record, &from).await;
     let observed = concede_secret(observed, key, &desired, &secret, context).await?;
     if let Some(version) = observed.secret.version() {

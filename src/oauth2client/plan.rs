@@ -4,13 +4,14 @@ use super::{
     credentials::{self, Credentials, Fresh, SecretStep, credentials},
     desired::Desired,
     error::{Failure, Reason},
-    observe::Observed,
+    observe::{Observed, RetiredSecret},
     record::has_moved,
     secret_shape::SecretShape,
+    sent::LastSent,
 };
 use crate::{
-    hydra::{self, ClientId, ClientSecret, meaning},
-    kubernetes::{SecretState, SecretVersion},
+    hydra::{self, ClientId, ClientSecret, InvalidSecret, meaning},
+    kubernetes::SecretState,
 };
 
 /// The writes of one pass. Empty when all steps keep what is there.
@@ -22,8 +23,10 @@ pub struct Plan {
     pub client: ClientStep,
     /// Whether the operator alone has chosen the id: no client has it so far.
     pub id_is_proposed: bool,
-    /// The Secret of the former name, which goes once the new one holds the credentials.
-    pub retired: Option<RetiredSecret>,
+    /// The Secret of the former name, where it is ours: it goes once status names the new one.
+    pub moved_from: Option<String>,
+    /// Secrets of former names, which are deleted.
+    pub retired: Vec<RetiredSecret>,
     /// The client that the resource gives up, which goes once Hydra holds the new one.
     pub replaced: Option<ClientId>,
     /// Other clients in Hydra with the owner mark of the resource.
@@ -49,15 +52,6 @@ impl Duplicates {
             Self::Report(observed.duplicates.clone())
         }
     }
-}
-
-/// A Secret of ours that is to be deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetiredSecret {
-    /// Its name.
-    pub name: String,
-    /// The version that was read.
-    pub version: SecretVersion,
 }
 
 /// What has to be done for Hydra to hold the client.
@@ -96,7 +90,8 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         matches!(self.credentials.step, SecretStep::Keep(_))
             && matches!(self.client, ClientStep::Keep { .. })
-            && self.retired.is_none()
+            && self.moved_from.is_none()
+            && self.retired.is_empty()
             && self.replaced.is_none()
             && !matches!(&self.duplicates, Duplicates::Remove(ids) if !ids.is_empty())
     }
@@ -127,23 +122,25 @@ pub fn plan(
         None => create(desired, &credentials),
         Some(client) => replace(desired, observed, client, &credentials),
     };
+    if let ClientStep::Create { secret: Some(secret), .. }
+    | ClientStep::Replace { secret: Some(secret), .. } = &client
+    {
+        secret.check().map_err(|error| unsendable(desired, error))?;
+    }
     Ok(Plan {
         credentials,
         client,
         id_is_proposed: observed.id_is_proposed,
-        retired: retired(observed),
+        moved_from: moved_from(observed),
+        retired: observed.retired.clone(),
         replaced: observed.replaced.clone(),
         duplicates: Duplicates::of(observed),
     })
 }
 
-fn retired(observed: &Observed) -> Option<RetiredSecret> {
-    match (&observed.former, &observed.record.secret_name) {
-        (SecretState::Ours(stored), Some(name)) => {
-            Some(RetiredSecret { name: name.clone(), version: stored.version.clone() })
-        }
-        _ => None,
-    }
+fn moved_from(observed: &Observed) -> Option<String> {
+    let is_ours = matches!(observed.former, SecretState::Ours(_));
+    observed.record.secret_name.clone().filter(|_| is_ours)
 }
 
 fn create(desired: &Desired, credentials: &Credentials) -> ClientStep {
@@ -183,7 +180,9 @@ fn replace(
 /// Whether somebody else has written the client since the operator did. Hydra stamps every write,
 /// and shows no secret: the secret may be another one too.
 fn meddled(observed: &Observed, client: &hydra::OAuth2Client) -> bool {
-    has_moved(observed.record.revision.as_deref(), client.updated_at.as_deref())
+    // What is recorded is about another client, where that is given up for this one.
+    observed.replaced.is_none()
+        && has_moved(observed.record.revision.as_deref(), client.updated_at.as_deref())
 }
 
 /// Whether Hydra has the secret that the Secret holds, or shall hold.
@@ -203,12 +202,19 @@ fn knows_secret(
         return false;
     }
     match (&observed.record.sent, &observed.secret) {
-        (Some(sent), _) => sent == source || observed.value_is_sent,
+        (Some(sent), _) => sent == source || observed.value == LastSent::Same,
         (None, SecretState::Ours(stored) | SecretState::Inherited { stored, .. }) => {
             !stored.created_here
         }
-        (None, _) => true,
+        (None, _) => observed.value != LastSent::Other,
     }
+}
+
+fn unsendable(desired: &Desired, error: InvalidSecret) -> Failure {
+    Failure::terminal(
+        Reason::InvalidSecret,
+        format!("the client secret in Secret {} cannot be sent: {error}", desired.secret_name),
+    )
 }
 
 fn taken(desired: &Desired, observed: &Observed) -> Failure {
@@ -255,11 +261,12 @@ mod tests {
             id: id.map(|id| ClientId::parse(id).unwrap()),
             secret,
             former: SecretState::Absent,
+            retired: Vec::new(),
             replaced: None,
             duplicates: Vec::new(),
             removes_duplicates: false,
             client,
-            value_is_sent: false,
+            value: LastSent::Unknown,
             record: Record::default(),
             unsupported: Vec::new(),
             takes_chosen_ids: true,
@@ -316,9 +323,11 @@ mod tests {
             }
         };
         let gone = |what: Option<String>| what.map(|what| format!(" -{what}")).unwrap_or_default();
-        let retired = gone(plan.retired.as_ref().map(|retired| retired.name.clone()));
+        let moved = plan.moved_from.as_ref().map(|former| format!(" from {former}"));
+        let retired: String =
+            plan.retired.iter().map(|retired| gone(Some(retired.name.clone()))).collect();
         let replaced = gone(plan.replaced.as_ref().map(ToString::to_string));
-        format!("{secret} {client}{retired}{replaced}")
+        format!("{secret} {client}{}{retired}{replaced}", moved.unwrap_or_default())
     }
 
     fn plan_of(spec: &serde_json::Value, observed: &Observed) -> String {
@@ -397,7 +406,7 @@ mod tests {
             (
                 "Secret written anew with the same value",
                 Observed {
-                    value_is_sent: true,
+                    value: LastSent::Same,
                     ..sent(observed(Ours(stored("id-1")), Some(here())), "0")
                 },
                 "keep keep",
@@ -410,7 +419,7 @@ mod tests {
             (
                 "the Secret is to have another name",
                 moved(Ours(stored("id-1")), sent(observed(Absent, Some(here())), "1")),
-                "create keep -former",
+                "create keep from former",
             ),
             (
                 "it has, and the former is still there",
@@ -424,7 +433,15 @@ mod tests {
                         "1",
                     ),
                 ),
-                "keep replace[]+secret -former",
+                "keep replace[]+secret from former",
+            ),
+            (
+                "its status names the new one",
+                Observed {
+                    retired: vec![RetiredSecret { name: "former".into(), version: version("1") }],
+                    ..sent(observed(Ours(stored("id-1")), Some(here())), "1")
+                },
+                "keep keep -former",
             ),
             (
                 "the former Secret is the user's",
@@ -460,6 +477,30 @@ mod tests {
                 "the user's Secret, taken over",
                 observed(Users(stored("id-1")), Some(here())),
                 "keep keep",
+            ),
+            (
+                "the user's Secret, changed before the first status",
+                Observed {
+                    value: LastSent::Other,
+                    ..observed(Users(stored("id-1")), Some(here()))
+                },
+                "keep replace[]+secret",
+            ),
+            (
+                "a secret that is too long to be sent, and is there already",
+                observed(
+                    Ours(StoredCredentials {
+                        created_here: false,
+                        ..stored_with(Some("id-1"), Some(&"x".repeat(99)))
+                    }),
+                    Some(here()),
+                ),
+                "keep keep",
+            ),
+            (
+                "a secret that is too long to be sent, and is to be",
+                observed(Ours(stored_with(Some("id-1"), Some(&"x".repeat(99)))), None),
+                "InvalidSecret",
             ),
             (
                 "foreign Secret",
@@ -564,6 +605,7 @@ mod tests {
         Observed {
             secret: if users { SecretState::Users(now) } else { SecretState::Ours(now) },
             former: SecretState::Absent,
+            retired: Vec::new(),
             id: Some(id.clone()),
             replaced: None,
             duplicates: Vec::new(),
@@ -576,7 +618,7 @@ mod tests {
                 settled: true,
                 ..Record::default()
             },
-            value_is_sent: false,
+            value: LastSent::Unknown,
             client: kept,
             unsupported: Vec::new(),
             takes_chosen_ids: observed.takes_chosen_ids,

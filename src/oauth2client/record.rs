@@ -23,6 +23,8 @@ pub struct Record {
     pub sent: Option<SecretVersion>,
     /// The name of the Secret that held them.
     pub secret_name: Option<String>,
+    /// Secrets of former names, which are to be deleted.
+    pub former_secrets: Vec<String>,
     /// Whether somebody else had made that Secret.
     pub user_provided: bool,
     /// Its keys with the credentials.
@@ -66,6 +68,7 @@ impl Record {
                 resource_version: secret.resource_version.clone(),
             }),
             secret_name: status.secret.as_ref().map(|secret| secret.name.clone()),
+            former_secrets: status.former_secrets.clone(),
             user_provided: status.secret.as_ref().is_some_and(|secret| secret.user_provided),
             keys: status
                 .secret
@@ -105,7 +108,11 @@ impl Record {
     }
 
     fn covers(&self, secret: Option<&SecretVersion>) -> bool {
-        self.settled && !self.requested && secret.is_some() && secret == self.sent.as_ref()
+        self.settled
+            && !self.requested
+            && self.former_secrets.is_empty()
+            && secret.is_some()
+            && secret == self.sent.as_ref()
     }
 }
 

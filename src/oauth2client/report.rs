@@ -176,7 +176,14 @@ fn patiently(outcome: Outcome, failures: u32) -> Outcome {
 
 /// When to look again. Success has no timer: the sweep finds what changes in Hydra.
 fn next(outcome: &Outcome, failures: u32, resync: Duration, chance: f64) -> Reported {
-    let Outcome::Failed(failure) = outcome else { return unchanged() };
+    let failure = match outcome {
+        // Once the status is written, the former Secret can go.
+        Outcome::Applied { applied, .. } if !applied.former_secrets.is_empty() => {
+            return (Action::requeue(Duration::ZERO), ReconcileResult::RequeueAfter);
+        }
+        Outcome::Applied { .. } | Outcome::Suspended => return unchanged(),
+        Outcome::Failed(failure) => failure,
+    };
     match failure.class {
         Class::Terminal | Class::Waiting => {
             (Action::requeue(jittered(resync, chance)), ReconcileResult::Error)

@@ -24,6 +24,9 @@ use crate::{
 /// The keys that hydra-maester used before v0.0.31. Secrets from then still exist.
 const FORMER_KEYS: (&str, &str) = ("client_id", "client_secret");
 
+/// The keys that hydra-maester uses where it is told no others.
+const MAESTER_KEYS: (&str, &str) = ("CLIENT_ID", "CLIENT_SECRET");
+
 /// Prefixes of labels and annotations that give a Secret a meaning to Kubernetes, to Argo CD or to
 /// the operator: a tenant who may not write Secrets must not get there through a template.
 const RESERVED_PREFIXES: [&str; 4] = ["kubernetes.io", "k8s.io", "argocd.argoproj.io", GROUP];
@@ -56,12 +59,39 @@ pub fn lookup(
     record: &Record,
     needs_secret: bool,
 ) -> Lookup {
-    let keys = keys(spec, default);
-    let former = || KeyPair::new(FORMER_KEYS.0, FORMER_KEYS.1);
-    // Under the keys of a former spec the credentials are still to be found.
-    let others = record.keys.iter().cloned().chain([default.clone(), former()]);
-    let others = others.filter(|other| *other != keys).collect();
-    Lookup { keys, others, needs_secret }
+    let maesters = KeyPair::new(MAESTER_KEYS.0, MAESTER_KEYS.1);
+    Lookup {
+        keys: keys(spec, default),
+        recorded: record.keys.clone(),
+        accepted: accepted(spec).into_iter().collect(),
+        // Of a Secret that hydra-maester made nothing is recorded, and either name may have changed.
+        traces: vec![default.clone(), maesters, former_keys()],
+        needs_secret,
+    }
+}
+
+fn former_keys() -> KeyPair {
+    KeyPair::new(FORMER_KEYS.0, FORMER_KEYS.1)
+}
+
+/// Keys that are good as well if a Secret has them already.
+fn accepted(spec: &OAuth2ClientSpec) -> Option<KeyPair> {
+    let names = spec.secret_keys.as_ref();
+    let named =
+        names.is_some_and(|names| names.client_id.is_some() || names.client_secret.is_some());
+    (!named).then(former_keys)
+}
+
+/// Whether the `recorded` keys are those that the Secret shall have.
+#[must_use]
+pub fn are_asked_for(
+    recorded: Option<&KeyPair>,
+    spec: &OAuth2ClientSpec,
+    default: &KeyPair,
+) -> bool {
+    recorded.is_some_and(|recorded| {
+        *recorded == keys(spec, default) || Some(recorded) == accepted(spec).as_ref()
+    })
 }
 
 /// The keys that the spec asks for.
@@ -94,12 +124,11 @@ pub fn shape(
     check_metadata("labels", template.labels.keys())?;
     check_metadata("annotations", template.annotations.keys())?;
     let extra = extra(&template, well_known)?;
-    let unnamed = names.client_id.is_none() && names.client_secret.is_none();
     let shape = SecretShape {
         keys: keys(spec, default),
         id_aliases: names.client_id_aliases,
         secret_aliases: names.client_secret_aliases,
-        accepted: unnamed.then(|| KeyPair::new(FORMER_KEYS.0, FORMER_KEYS.1)),
+        accepted: accepted(spec),
         secret_type: template.secret_type.unwrap_or_else(|| OPAQUE.to_owned()),
         labels: template.labels,
         annotations: template.annotations,

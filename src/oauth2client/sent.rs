@@ -11,6 +11,27 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::controller::ResourceKey;
 
+/// What is remembered of the value that a client has now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastSent {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Hydra was last given this value.
+    Same,
+    /// Hydra was last given another value.
+    Other,
+}
+
+/// The client that a secret is of.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub struct Bearer<'a> {
+    /// Name of its Hydra.
+    pub instance: &'a str,
+    /// Its id.
+    pub id: &'a str,
+}
+
 /// Digests of the secrets that were sent, by resource.
 ///
 /// They are keyed by random numbers of this process (`SipHash`), never leave it, and are lost with it:
@@ -18,21 +39,36 @@ use crate::controller::ResourceKey;
 #[derive(Default)]
 pub struct SentSecrets {
     key: RandomState,
-    digests: Mutex<HashMap<ResourceKey, u64>>,
+    digests: Mutex<HashMap<ResourceKey, Digests>>,
+}
+
+struct Digests {
+    bearer: u64,
+    secret: u64,
 }
 
 impl SentSecrets {
-    /// Hydra holds `secret` for the client of `resource`.
-    pub fn remember(&self, resource: &ResourceKey, secret: &str) {
-        let digest = self.digest(resource, secret);
-        self.lock().insert(resource.clone(), digest);
+    /// Hydra holds `secret` for the client `bearer` of `resource`.
+    pub fn remember(&self, resource: &ResourceKey, bearer: Bearer<'_>, secret: &str) {
+        let digests = self.digests(resource, bearer, secret);
+        self.lock().insert(resource.clone(), digests);
     }
 
-    /// Whether `secret` is what Hydra was last given for `resource`, as far as it is remembered.
+    /// Whether `secret` is what Hydra was last given for the client `bearer` of `resource`.
     #[must_use]
-    pub fn is_last(&self, resource: &ResourceKey, secret: &SecretString) -> bool {
-        let digest = self.digest(resource, secret.expose_secret());
-        self.lock().get(resource) == Some(&digest)
+    pub fn last(
+        &self,
+        resource: &ResourceKey,
+        bearer: Bearer<'_>,
+        secret: &SecretString,
+    ) -> LastSent {
+        let now = self.digests(resource, bearer, secret.expose_secret());
+        match self.lock().get(resource) {
+            Some(last) if last.bearer != now.bearer => LastSent::Unknown,
+            Some(last) if last.secret == now.secret => LastSent::Same,
+            Some(_) => LastSent::Other,
+            None => LastSent::Unknown,
+        }
     }
 
     /// Nothing is known of what Hydra holds for `resource`.
@@ -40,11 +76,14 @@ impl SentSecrets {
         self.lock().remove(resource);
     }
 
-    fn digest(&self, resource: &ResourceKey, secret: &str) -> u64 {
-        self.key.hash_one((resource, secret))
+    fn digests(&self, resource: &ResourceKey, bearer: Bearer<'_>, secret: &str) -> Digests {
+        Digests {
+            bearer: self.key.hash_one(bearer),
+            secret: self.key.hash_one((resource, bearer, secret)),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceKey, u64>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceKey, Digests>> {
         self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,16 +93,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_value_of_the_same_resource_is_known() {
+    fn only_the_last_value_of_the_same_client_is_known() {
+        use LastSent::{Other, Same, Unknown};
         let (sent, shop) = (SentSecrets::default(), ("team-a".to_owned(), "shop".to_owned()));
-        let other = ("team-a".to_owned(), "other".to_owned());
-        let (first, second) = (SecretString::from("first"), SecretString::from("second"));
-        assert!(!sent.is_last(&shop, &first));
-        sent.remember(&shop, "first");
-        assert!(sent.is_last(&shop, &first) && !sent.is_last(&other, &first));
-        sent.remember(&shop, "second");
-        assert!(sent.is_last(&shop, &second) && !sent.is_last(&shop, &first));
+        let bearer = Bearer { instance: "default", id: "id-1" };
+        let last = |resource: &ResourceKey, bearer, value: &str| {
+            sent.last(resource, bearer, &SecretString::from(value))
+        };
+        assert_eq!(last(&shop, bearer, "first"), Unknown);
+        sent.remember(&shop, bearer, "first");
+        assert_eq!(last(&shop, bearer, "first"), Same);
+        assert_eq!(last(&("team-a".to_owned(), "other".to_owned()), bearer, "first"), Unknown);
+        assert_eq!(last(&shop, Bearer { instance: "another", ..bearer }, "first"), Unknown);
+        assert_eq!(last(&shop, Bearer { id: "id-2", ..bearer }, "first"), Unknown);
+        sent.remember(&shop, bearer, "second");
+        assert_eq!([last(&shop, bearer, "second"), last(&shop, bearer, "first")], [Same, Other]);
         sent.forget(&shop);
-        assert!(!sent.is_last(&shop, &second));
+        assert_eq!(last(&shop, bearer, "second"), Unknown);
     }
 }

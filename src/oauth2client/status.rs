@@ -132,6 +132,7 @@ fn record(
     });
     status.revision.clone_from(&applied.revision);
     status.duplicates = shown_duplicates(&applied.duplicates);
+    status.former_secrets.clone_from(&applied.former_secrets);
     let managed = optional_members(&resource.spec);
     status.managed = managed.into_iter().map(ToOwned::to_owned).collect();
     if applied.unsupported.is_empty() {
@@ -242,7 +243,8 @@ mod tests {
                 user_provided: false,
                 secret_change: None,
                 client_change: None,
-                retired: None,
+                former_secrets: Vec::new(),
+                retired: Vec::new(),
                 replaced: None,
                 unsupported: unsupported.to_vec(),
             }),

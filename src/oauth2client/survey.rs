@@ -12,7 +12,7 @@ use crate::{
     api::{ConditionType, OAuth2Client, condition},
     controller::ResourceKey,
     hydra::{
-        self,
+        self, ClientId,
         meaning::{self, ServerDefaults, Unlearned},
     },
     instance::Findings,
@@ -26,6 +26,7 @@ pub struct Survey {
     /// Resources that need a look.
     looks: BTreeSet<ResourceKey>,
     findings: Findings,
+    removes_duplicates: bool,
 }
 
 /// Whether a resource is to be compared now.
@@ -33,13 +34,15 @@ type Due<'a> = &'a dyn Fn(&OAuth2Client) -> bool;
 
 impl Survey {
     /// `defaults`: what Hydra puts in place of an empty value, as far as it is known.
+    /// `removes_duplicates`: whether passes delete duplicates.
     #[must_use]
-    pub fn new(defaults: ServerDefaults) -> Self {
+    pub fn new(defaults: ServerDefaults, removes_duplicates: bool) -> Self {
         Self {
             defaults,
             met: HashSet::new(),
             looks: BTreeSet::new(),
             findings: Findings::default(),
+            removes_duplicates,
         }
     }
 
@@ -53,10 +56,9 @@ impl Survey {
         let mark = client.owner.as_deref().unwrap_or_default();
         self.findings.carried(mark);
         let Some((resource, id)) = resource.zip(client.client_id.as_deref()) else { return };
+        self.findings.belongs(mark, id);
         let record = Record::of(resource);
-        let Some(held) = &record.client_id else { return };
-        if held.as_str() != id {
-            self.findings.duplicate(mark, id);
+        if record.client_id.as_ref().is_none_or(|held| held.as_str() != id) {
             return;
         }
         let key = key_of(resource);
@@ -89,8 +91,11 @@ impl Survey {
             let upgraded =
                 is.unsupported.is_some_and(|unsupported| unsupported.hydra_version != version);
             let mark = owner_mark(&key.0, &key.1);
-            let duplicates = shown_duplicates(self.findings.duplicates_of(&mark));
-            missing || upgraded || duplicates != is.duplicates
+            let held = is.client_id.as_ref().map(ClientId::as_str);
+            let found = self.findings.duplicates_of(&mark, held);
+            let duplicates = shown_duplicates(&found) != is.duplicates
+                || (self.removes_duplicates && !found.is_empty());
+            missing || upgraded || duplicates
         } else {
             let suspended = now.is_suspended() && now.metadata.deletion_timestamp.is_none();
             hydra_is_back && !suspended && waits_for_hydra(now)
@@ -194,7 +199,7 @@ mod tests {
         clients: &[hydra::OAuth2Client],
         hydra_is_back: bool,
     ) -> bool {
-        let mut survey = Survey::new(ServerDefaults::default());
+        let mut survey = Survey::new(ServerDefaults::default(), false);
         for client in clients {
             let marked = client.owner.as_deref() == Some("shop/team-a");
             survey.meet(client, marked.then_some(resource), &|_| true);
@@ -269,7 +274,7 @@ mod tests {
             (&ready, &fresh, true, false),
             (&replaced, &ready, true, false),
         ] {
-            let mut survey = Survey::new(ServerDefaults::default());
+            let mut survey = Survey::new(ServerDefaults::default(), false);
             survey.conclude(former, now, "v2", false, &|_| due);
             assert_eq!(!survey.end().0.is_empty(), expected);
         }
@@ -278,7 +283,7 @@ mod tests {
     #[test]
     fn other_clients_of_the_same_owner_are_duplicates() {
         let ready = resource("True", "Synced", &json!({}));
-        let mut survey = Survey::new(ServerDefaults::default());
+        let mut survey = Survey::new(ServerDefaults::default(), false);
         for id in ["id-1", "id-3", "id-2", "id-3"] {
             survey.meet(&client(&json!({ "client_id": id })), Some(&ready), &|_| true);
         }
@@ -286,22 +291,23 @@ mod tests {
         let (looks, findings) = survey.end();
         assert_eq!(looks.len(), 1, "they are news");
         let census = Census::default();
-        census.complete(census.begin(), findings);
-        let duplicates = census.duplicates_of("shop/team-a").unwrap();
+        census.complete(census.begin(), findings, true);
+        let duplicates = census.duplicates_of("shop/team-a", Some("id-1")).unwrap();
         assert_eq!(duplicates, ["id-2", "id-3"]);
         assert!(!census.rules_out("shop/team-a"));
         assert!(census.rules_out("bank/team-b"));
 
         let known = with(ready, |status| status.duplicates.clone_from(&duplicates));
-        let conclude = |clients: &[&str]| {
-            let mut survey = Survey::new(ServerDefaults::default());
+        let conclude = |clients: &[&str], removes| {
+            let mut survey = Survey::new(ServerDefaults::default(), removes);
             for id in clients {
                 survey.meet(&client(&json!({ "client_id": id })), Some(&known), &|_| true);
             }
             survey.conclude(&known, &known, "v2", false, &|_| true);
             survey.end().0.len()
         };
-        assert_eq!(conclude(&["id-1", "id-2", "id-3"]), 0, "they are known");
-        assert_eq!(conclude(&["id-1", "id-2"]), 1, "one of them is gone");
+        assert_eq!(conclude(&["id-1", "id-2", "id-3"], false), 0, "they are known");
+        assert_eq!(conclude(&["id-1", "id-2"], false), 1, "one of them is gone");
+        assert_eq!(conclude(&["id-1", "id-2", "id-3"], true), 1, "they are to go");
     }
 }

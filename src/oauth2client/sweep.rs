@@ -126,7 +126,7 @@ async fn sweep(
     // What converges while the list is read may be missing from it.
     let before = resources.all();
     let number = instance.census().begin();
-    let mut survey = Survey::new(instance.defaults());
+    let mut survey = Survey::new(instance.defaults(), context.removes_duplicates);
     let visit = |page: Vec<hydra::OAuth2Client>| {
         for client in page {
             let key = marked(client.owner.as_deref().unwrap_or_default());
@@ -135,7 +135,7 @@ async fn sweep(
             survey.meet(&client, resource, &due);
         }
     };
-    instance.hydra().list_pages(None, visit).await?;
+    let whole = instance.hydra().list_pages(None, visit).await?;
     let version = instance.refresh().await;
 
     for object in before {
@@ -149,7 +149,7 @@ async fn sweep(
         }
     }
     let (mut looks, findings) = survey.end();
-    instance.census().complete(number, findings);
+    instance.census().complete(number, findings, whole);
     if instance.well_known_changed().await {
         let all = resources.all();
         let asks = all.iter().filter_map(|object| object.0.as_ref().ok());

@@ -52,6 +52,7 @@ pub fn stored_with(id: Option<&str>, value: Option<&str>) -> StoredCredentials {
         version: version("1"),
         id: id.map(Into::into),
         secret: value.map(Into::into),
+        not_text: Vec::new(),
         created_here: true,
         keys: keys(),
         held: Held::of(&secret, &BTreeMap::new()),

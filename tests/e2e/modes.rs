@@ -189,10 +189,11 @@ async fn what_the_spec_cannot_say_survives(generation: Generation) {
         members["password_grant_access_token_lifespan"] = json!("1h0m0s");
     }
     tamper(&world, &id, &members).await;
-    let tampered = world.in_hydra(&id).await.unwrap();
+    let tampered = timeless(world.in_hydra(&id).await.unwrap());
     two_sweeps(&world).await;
-    assert_eq!(world.in_hydra(&id).await.unwrap(), tampered);
-    assert!(corrections(&world).await.abs() < 0.5);
+    // Whoever has written the client may have changed its secret, which is set again: that is all.
+    assert_eq!(timeless(world.in_hydra(&id).await.unwrap()), tampered);
+    assert!((corrections(&world).await - 1.0).abs() < 0.5);
 
     world.edit("shop", &json!({ "scope": "admin" })).await;
     world.ready("shop").await;
@@ -209,4 +210,10 @@ async fn what_the_spec_cannot_say_survives(generation: Generation) {
     world.edit("shop", &json!({ "jwks": null })).await;
     world.ready("shop").await;
     assert_eq!(world.in_hydra(&id).await.unwrap()["jwks"], json!({}), "a key that is withdrawn");
+}
+
+/// A client without the time of its last change.
+fn timeless(mut client: Value) -> Value {
+    client.as_object_mut().unwrap().remove("updated_at");
+    client
 }

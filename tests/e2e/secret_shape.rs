@@ -64,8 +64,7 @@ async fn the_secret_has_the_form_that_the_resource_gives_it(generation: Generati
     let made = secret(&world).await;
     let held = data(&made);
     let names: Vec<&str> = held.keys().map(String::as_str).collect();
-    // The user had changed the region since, so it is the user's.
-    assert_eq!(names, ["CLIENT_ID", "CLIENT_SECRET", "region", "theirs", "zone"]);
+    assert_eq!(names, ["CLIENT_ID", "CLIENT_SECRET", "theirs", "zone"]);
     assert_eq!((&held["CLIENT_ID"], &held["CLIENT_SECRET"]), (&id, &value));
     assert!(!made.metadata.labels.unwrap().contains_key("team"));
     assert!(world.hydra.token(&id, &value).await.is_ok());
@@ -105,8 +104,14 @@ async fn keys_that_are_renamed_keep_their_values(generation: Generation) {
     world.create("shop", &keys("a", "b")).await;
     let id = client_id(&world.ready("shop").await);
     let value = data(&secret(&world).await)["b"].clone();
-    world.edit("shop", &keys("c", "d")).await;
-    world.ready("shop").await;
+    // One name alone, both in each other's place, and both to others.
+    for (id_key, secret_key) in [("a", "s"), ("s", "a"), ("c", "d")] {
+        world.edit("shop", &keys(id_key, secret_key)).await;
+        world.ready("shop").await;
+        let held = data(&secret(&world).await);
+        assert_eq!((&held[id_key], &held[secret_key]), (&id, &value), "{id_key} {secret_key}");
+        assert_eq!(held.len(), 2);
+    }
     let expected: BTreeMap<String, String> =
         [("c", &id), ("d", &value)].map(|(key, value)| (key.to_owned(), value.clone())).into();
     assert_eq!(data(&secret(&world).await), expected);

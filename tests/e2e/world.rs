@@ -14,6 +14,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+use crate::support::counters::sum;
 use crate::{
     kstatus::{assert_agrees, assert_verdict},
     support::{
@@ -276,7 +277,21 @@ impl World {
         counts
     }
 
+    /// Events are published after the pass that they are about.
+    async fn published(&self) {
+        eventually("no event waits to be published", async || {
+            match self.operator.metrics_if_running().await {
+                Some(samples) => {
+                    sum(&samples, "hydra_operator_events_waiting", |_| true).abs() < 0.5
+                }
+                None => true,
+            }
+        })
+        .await;
+    }
+
     async fn all_events(&self) -> Vec<Event> {
+        self.published().await;
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let events = events.list(&ListParams::default()).await.unwrap().items;
         for event in &events {

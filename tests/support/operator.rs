@@ -167,6 +167,12 @@ impl Operator {
         response.error_for_status().unwrap().text().await.unwrap()
     }
 
+    /// The samples of `/metrics`; none while it does not run.
+    pub async fn metrics_if_running(&self) -> Option<Vec<Sample>> {
+        let response = http().get(format!("{}/metrics", self.admin_url)).send().await.ok()?;
+        Some(counters::parse(&response.text().await.ok()?))
+    }
+
     /// The samples of `/metrics`.
     pub async fn metrics(&self) -> Vec<Sample> {
         counters::parse(&self.metrics_text().await)

@@ -55,10 +55,12 @@ pub(super) const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 /// `clientId` stays as it is.
 pub(super) const CLIENT_ID_KEPT: &str = "!has(oldSelf.spec) || !has(oldSelf.spec.clientId) || \
      (has(self.spec) && has(self.spec.clientId) && self.spec.clientId == oldSelf.spec.clientId)";
-/// A `clientId` that comes later names the client that is there.
+/// A `clientId` that comes later names the client that is there, or one of several that may be meant.
 pub(super) const CLIENT_ID_ADDED: &str = "(has(oldSelf.spec) && has(oldSelf.spec.clientId)) || \
      !has(self.spec) || !has(self.spec.clientId) || \
-     (has(self.status) && has(self.status.clientId) && self.spec.clientId == self.status.clientId)";
+     (has(self.status) && has(self.status.clientId) && self.spec.clientId == self.status.clientId) || \
+     (has(self.status) && !has(self.status.clientId) && has(self.status.conditions) && \
+      self.status.conditions.exists(c, c.type == 'Stalled' && has(c.reason) && c.reason == 'AmbiguousClients'))";
 /// A path keeps the segment.
 pub(super) const NOT_DOTS: &str = "self != '.' && self != '..'";
 /// Two keys of one name could not hold two values.

@@ -19,6 +19,7 @@ pub struct OAuth2ClientStatus {
     /// by itself. Stalled: nothing will change until a person changes something; the message says what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
 
     /// The id of the client in Hydra.
@@ -29,6 +30,11 @@ pub struct OAuth2ClientStatus {
 
     /// The version of the Secret whose credentials Hydra was last given.
     pub secret: Option<PushedSecret>,
+
+    /// Secrets that the operator made for this resource, whose credentials have moved to another name: they are about to be
+    /// deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_secrets: Vec<String>,
 
     /// The `updated_at` of the client in Hydra, as the operator last read it (RFC 3339). Another one there means that somebody
     /// else has written the client, and maybe its secret, which Hydra does not show.

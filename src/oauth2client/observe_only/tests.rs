@@ -5,7 +5,7 @@ use crate::{
     oauth2client::{
         credentials::Credentials,
         error::Reason,
-        plan::RetiredSecret,
+        observe::RetiredSecret,
         testing::{fresh, version},
     },
 };
@@ -24,7 +24,8 @@ fn plan(step: SecretStep, client: ClientStep, id_is_proposed: bool) -> Plan {
         credentials,
         client,
         id_is_proposed,
-        retired: None,
+        moved_from: None,
+        retired: Vec::new(),
         replaced: None,
         duplicates: Duplicates::Report(Vec::new()),
     }
@@ -103,7 +104,7 @@ fn each_plan_is_told_in_words_with_its_reason() {
         ),
         (
             Plan {
-                retired: Some(RetiredSecret { name: "old".into(), version: version("1") }),
+                retired: vec![RetiredSecret { name: "old".into(), version: version("1") }],
                 replaced: ClientId::parse("old-id").ok(),
                 ..plan(new(), kept(&[]), false)
             },
