@@ -92,6 +92,8 @@ impl Reason {
         match self {
             Self::SecretRefused => "SECRET_CREATION_FAILED",
             Self::WaitingForSecret => "SECRET_NOT_FOUND",
+            // The rule that lets `clientId` be added reads it.
+            Self::AmbiguousClients => "AMBIGUOUS_CLIENTS",
             Self::InvalidSecret
             | Self::SecretNotOwned
             | Self::ClientIdTaken

@@ -81,6 +81,17 @@ async fn client_id_is_added_only_to_name_the_one_that_is_held() {
     server.patch("app", &add("one")).await.unwrap();
 }
 
+/// Of several clients that may be meant, a person names one.
+#[tokio::test]
+async fn client_id_is_added_where_the_operator_asks_for_it() {
+    let server = Server::new("client-id-ambiguous").await;
+    server.create(&server.object("app", &spec(&json!({})))).await.unwrap();
+    let error = json!({ "reconciliationError": { "statusCode": "AMBIGUOUS_CLIENTS" } });
+    server.patch_status("app", &error).await.unwrap();
+    server.patch("app", &json!({ "spec": { "clientId": "one" } })).await.unwrap();
+    server.patch_status("app", &json!({ "clientId": "one" })).await.unwrap();
+}
+
 /// A status write must not be refused because of what it does to `spec.clientId`.
 #[tokio::test]
 async fn the_id_in_status_may_change_and_go() {

@@ -59,8 +59,9 @@ pub(super) const CLIENT_ID_KEPT: &str = "!has(oldSelf.spec) || !has(oldSelf.spec
 pub(super) const CLIENT_ID_ADDED: &str = "(has(oldSelf.spec) && has(oldSelf.spec.clientId)) || \
      !has(self.spec) || !has(self.spec.clientId) || \
      (has(self.status) && has(self.status.clientId) && self.spec.clientId == self.status.clientId) || \
-     (has(self.status) && !has(self.status.clientId) && has(self.status.conditions) && \
-      self.status.conditions.exists(c, c.type == 'Stalled' && has(c.reason) && c.reason == 'AmbiguousClients'))";
+     (has(self.status) && !has(self.status.clientId) && has(self.status.reconciliationError) && \
+      has(self.status.reconciliationError.statusCode) && \
+      self.status.reconciliationError.statusCode == 'AMBIGUOUS_CLIENTS')";
 /// A path keeps the segment.
 pub(super) const NOT_DOTS: &str = "self != '.' && self != '..'";
 /// Two keys of one name could not hold two values.

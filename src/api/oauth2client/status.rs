@@ -19,7 +19,6 @@ pub struct OAuth2ClientStatus {
     /// by itself. Stalled: nothing will change until a person changes something; the message says what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
 
     /// The id of the client in Hydra.
@@ -116,8 +115,8 @@ pub struct UnsupportedFields {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconciliationError {
-    /// One of `CLIENT_REGISTRATION_FAILED`, `CLIENT_UPDATE_FAILED`, `SECRET_CREATION_FAILED`, `INVALID_SECRET` and
-    /// `INVALID_HYDRA_ADDRESS`.
+    /// One of `CLIENT_REGISTRATION_FAILED`, `CLIENT_UPDATE_FAILED`, `SECRET_CREATION_FAILED`, `SECRET_NOT_FOUND`,
+    /// `INVALID_SECRET`, `INVALID_HYDRA_ADDRESS` and `AMBIGUOUS_CLIENTS`.
     pub status_code: Option<String>,
     /// What happened.
     pub description: Option<String>,

@@ -222,6 +222,9 @@ async fn settled(world: &Faulty, name: &str, secret: &str) {
         };
         let recorded = resource.status.as_ref().unwrap().secret.as_ref();
         let recorded = recorded.map(|recorded| recorded.resource_version.as_str());
+        if !resource.status.as_ref().unwrap().former_secrets.is_empty() {
+            return Err("a Secret of a former name is still to go".to_owned());
+        }
         if recorded != secret.metadata.resource_version.as_deref() {
             return Err(format!("{recorded:?} and not {:?}", secret.metadata.resource_version));
         }
