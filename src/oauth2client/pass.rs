@@ -155,8 +155,9 @@ async fn well_known(
         None => Err(Failure::terminal(
             Reason::InvalidSpec,
             "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
-             operator does not know where that is; ask its administrator to set \
-             --hydra-public-url, or write the values themselves",
+             operator does not know where that is; write the values themselves, or ask its \
+             administrator to set --hydra-public-url, which serves resources without \
+             spec.hydraAdmin alone",
         )),
     }
 }
