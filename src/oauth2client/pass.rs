@@ -97,7 +97,7 @@ pub async fn decide<'a>(
     let desired = desired(resource)?;
     let place = place(&resource.spec, &context.rules)?;
     let instance = context.instance(&place.target)?;
-    let well_known = well_known(resource, &instance).await?;
+    let well_known = well_known(resource, &instance, context).await?;
     let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
     let relocation = Box::pin(Relocation::begin(resource, &place, context)).await?;
     let record = Record::of(resource);
@@ -145,13 +145,17 @@ fn concede_client(failure: &Failure, observed: &Observed, instance: &Instance, c
 async fn well_known(
     resource: &OAuth2Client,
     instance: &Instance,
+    context: &Context,
 ) -> Result<Option<Arc<WellKnown>>, Failure> {
     if !secret_shape::needs_well_known(&resource.spec) {
         return Ok(None);
     }
     match instance.well_known().await {
         Some(Ok(known)) => Ok(Some(known)),
-        Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
+        Some(Err(error)) => {
+            let secret = context.referrers.version(&super::secret_of(resource));
+            Err(error::discovery(&error, Record::of(resource).is_at_rest(secret.as_ref())))
+        }
         None => Err(Failure::terminal(
             Reason::InvalidSpec,
             "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
