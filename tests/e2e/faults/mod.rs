@@ -6,7 +6,6 @@
 
 mod answers;
 mod api_server;
-mod awaited;
 mod crash;
 mod crashes;
 mod credentials;
