@@ -16,7 +16,7 @@ use super::{
     plan::{Plan, plan},
     random,
     record::Record,
-    relocation::{Relocation, holders},
+    relocation::{Relocation, find_holders},
     secret_shape::{self, SecretShape},
     status::Outcome,
     survey::key_of,
@@ -187,11 +187,9 @@ pub async fn parting<T>(
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let holders = holders(&resource.spec, resource.status.as_ref(), &context.rules);
-    let holders =
-        holders.and_then(|targets| targets.iter().map(|target| context.instance(target)).collect());
     let lookup = context.lookup(&resource.spec, &record);
     let from = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    let holders = find_holders(resource, &record, &from, context).await;
     part(definition, &record, &from, holders).await
 }
 

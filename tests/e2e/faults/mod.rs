@@ -21,5 +21,6 @@ mod world;
 
 pub use self::{
     fault::{Answer, Fault, Gate, Rule, Side},
+    maester::{MAESTERS, left_by_maester_in},
     world::Faulty,
 };
