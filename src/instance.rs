@@ -1,5 +1,5 @@
-//! One Hydra: its admin API and what was learned about it. Everything that belongs to one Hydra is
-//! reached through its instance, although there is one so far.
+//! One Hydra: its API and what was learned about it. Everything that belongs to one Hydra is
+//! reached through its instance: the operator's own, or one that resources ask for.
 
 mod census;
 
@@ -29,6 +29,8 @@ struct Facts {
     defaults: ServerDefaults,
     refuses_chosen_ids: bool,
     well_known: Option<Arc<WellKnown>>,
+    /// What it was when all resources that ask for it were last told to look.
+    announced: Option<Arc<WellKnown>>,
 }
 
 impl Instance {
@@ -81,7 +83,9 @@ impl Instance {
         };
         // Another version may do otherwise in everything that was learned.
         if facts.version.as_ref().is_some_and(|known| *known != version) {
-            *facts = Facts::default();
+            // The announcement stays: otherwise nobody would hear what the upgrade has changed.
+            let announced = facts.announced.take();
+            *facts = Facts { announced, ..Facts::default() };
         }
         facts.version = Some(version.clone());
         version
@@ -117,26 +121,24 @@ impl Instance {
         let known = self.facts().well_known.clone();
         match known {
             Some(known) => Some(Ok(known)),
-            None => self.read_well_known().await.map(|read| read.map(|(known, _)| known)),
+            None => self.read_well_known().await,
         }
     }
 
-    /// Asks again what Hydra says about itself, if anybody wanted to know. Returns whether it says
-    /// something else than before.
-    pub async fn well_known_changed(&self) -> bool {
-        if self.facts().well_known.is_none() {
-            return false;
-        }
-        matches!(self.read_well_known().await, Some(Ok((_, true))))
+    /// Asks again what Hydra says about itself. Returns whether whoever wants to know has to look:
+    /// it says something else than the last time that this was true, or this is the first time in
+    /// this process, so that nobody knows what it said before.
+    pub async fn well_known_is_news(&self) -> bool {
+        let Some(Ok(read)) = self.read_well_known().await else { return false };
+        self.facts().announced.replace(read.clone()) != Some(read)
     }
 
-    async fn read_well_known(&self) -> Option<Result<(Arc<WellKnown>, bool), HydraError>> {
-        let read = match self.hydra.well_known().await? {
-            Ok(read) => Arc::new(read),
-            Err(error) => return Some(Err(error)),
-        };
-        let former = self.facts().well_known.replace(read.clone());
-        Some(Ok((read.clone(), former.is_some_and(|former| former != read))))
+    async fn read_well_known(&self) -> Option<Result<Arc<WellKnown>, HydraError>> {
+        let read = self.hydra.well_known().await?.map(Arc::new);
+        if let Ok(read) = &read {
+            self.facts().well_known = Some(read.clone());
+        }
+        Some(read)
     }
 
     /// A pass found Hydra away: whoever waits in [`Self::troubled`] should look.
@@ -151,5 +153,65 @@ impl Instance {
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, extract::State, routing::get};
+    use serde_json::json;
+    use tokio::{net::TcpListener, task::JoinSet};
+    use url::Url;
+
+    use super::*;
+    use crate::hydra::HydraConfig;
+
+    /// What the server says: its version and its issuer.
+    type Says = Arc<Mutex<(&'static str, &'static str)>>;
+
+    async fn served(says: &Says) -> (Instance, JoinSet<()>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let version = |State(says): State<Says>| async move {
+            json!({ "version": says.lock().unwrap().0 }).to_string()
+        };
+        let discovery = |State(says): State<Says>| async move {
+            json!({ "issuer": says.lock().unwrap().1 }).to_string()
+        };
+        let router = Router::new()
+            .route("/version", get(version))
+            .route("/.well-known/openid-configuration", get(discovery))
+            .with_state(says.clone());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse::<Url>().unwrap();
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let config = HydraConfig { public_url: Some(url.clone()), ..HydraConfig::new(url) };
+        (Instance::new("a", Hydra::new(config).unwrap()), server)
+    }
+
+    async fn issuer(instance: &Instance) -> String {
+        let known = instance.well_known().await.unwrap().unwrap();
+        known.get("issuer").unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn what_changes_with_an_upgrade_is_news() {
+        let says = Says::new(Mutex::new(("v1", "https://a")));
+        let (instance, _server) = served(&says).await;
+        assert_eq!(instance.refresh().await, "v1");
+        // A pass may have asked before: who else has the former value is not known.
+        assert_eq!(issuer(&instance).await, "https://a");
+        assert!(instance.well_known_is_news().await, "the first time");
+        assert!(!instance.well_known_is_news().await);
+
+        *says.lock().unwrap() = ("v2", "https://b");
+        assert_eq!(instance.refresh().await, "v2");
+        assert_eq!(issuer(&instance).await, "https://b", "it may have changed with the version");
+        assert!(instance.well_known_is_news().await);
+        assert!(!instance.well_known_is_news().await);
+
+        *says.lock().unwrap() = ("v3", "https://b");
+        assert_eq!(instance.refresh().await, "v3");
+        assert!(!instance.well_known_is_news().await, "only the version is another");
     }
 }

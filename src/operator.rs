@@ -39,6 +39,13 @@ type Made = mpsc::UnboundedReceiver<Arc<Instance>>;
 
 /// Time for the work in flight at shutdown: less than the 30 s that Kubernetes grants by default.
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
+/// Requests to Hydra for which a pass has time, however slow each is: so many as the longest one
+/// makes, in which a client moves to another Hydra and takes the place of another there. Two find
+/// out the generation, one each the version, the discovery document and the client in its former
+/// place, two look for the client, two write it and read it back, two give up the other one, and
+/// three leave the former place. What takes more, such as many duplicates, is done by several
+/// passes.
+const HYDRA_REQUESTS: u32 = 14;
 /// Time for the requests of one pass to the Kubernetes API.
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
 /// How long the first sweep waits for the resources to be listed.
@@ -251,8 +258,7 @@ fn context(
         secret_keys: settings.secret_keys.clone(),
         removes_duplicates: settings.removes_duplicates,
         limit: Semaphore::new(settings.concurrency.into()),
-        // A pass makes up to four requests to Hydra, and as many to the Kubernetes API.
-        pass_limit: settings.hydra.request_timeout * 4 + KUBERNETES_LIMIT,
+        pass_limit: settings.hydra.request_timeout * HYDRA_REQUESTS + KUBERNETES_LIMIT,
         resync_interval: settings.resync_interval,
     }
 }

@@ -196,8 +196,9 @@ fn check_tls(hydra: &HydraSettings) -> Result<(), SettingsError> {
         (None, Some(_)) => return Err(half(HYDRA_CLIENT_KEY_FILE, HYDRA_CLIENT_CERT_FILE)),
         (Some(_), Some(_)) | (None, None) => {}
     }
-    let addresses = hydra.allowed.iter().map(ClientsAddress::url).chain([&hydra.admin_url]);
-    if addresses.into_iter().any(|url| url.scheme() == "https") {
+    let own = [&hydra.admin_url].into_iter().chain(&hydra.public_url);
+    let mut addresses = hydra.allowed.iter().map(ClientsAddress::url).chain(own);
+    if addresses.any(|url| url.scheme() == "https") {
         return Ok(());
     }
     let files =
@@ -426,6 +427,8 @@ mod tests {
         assert!(with_url(&["--log-level=OFF"]).is_ok());
         let tls = ["--hydra-ca-file=/ca", "--allow-resource-hydra-admin=https://b/clients"];
         assert!(with_url(&tls).is_ok(), "it has an effect on that address");
+        let tls = ["--hydra-ca-file=/ca", "--hydra-public-url=https://id.example"];
+        assert!(with_url(&tls).is_ok(), "it has an effect on that URL");
     }
 
     /// Each wrong setting, and the words its message must hold.
@@ -456,7 +459,11 @@ mod tests {
                 &[URL, "--client-id-key=x", "--client-secret-key=x"],
                 &["--client-secret-key", "twice"],
             ),
-            (&[URL, "--hydra-ca-file=/ca"], &["--hydra-ca-file", "https"]),
+            (&[URL, "--hydra-ca-file=/ca"], &["--hydra-ca-file", "https", "--hydra-public-url"]),
+            (
+                &[URL, "--hydra-public-url=http://id.example", "--hydra-ca-file=/ca"],
+                &["--hydra-ca-file", "https"],
+            ),
             (
                 &[URL, "--hydra-client-cert-file=/c", "--hydra-client-key-file=/k"],
                 &["--hydra-client-cert-file", "https"],

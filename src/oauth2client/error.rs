@@ -26,6 +26,9 @@ pub enum Reason {
     HydraError,
     /// Hydra, or a proxy before it, refused the operator (HTTP 401 or 403). Retried.
     HydraForbidden,
+    /// The public API of Hydra gave no discovery document, of which the Secret is to have values.
+    /// Retried.
+    DiscoveryUnavailable,
     /// Hydra refused the client as declared (HTTP 400).
     RejectedByHydra,
     /// This version of Hydra does not keep some of the fields that are set.
@@ -69,6 +72,7 @@ impl Reason {
             Self::HydraUnreachable => "HydraUnreachable",
             Self::HydraError => "HydraError",
             Self::HydraForbidden => "HydraForbidden",
+            Self::DiscoveryUnavailable => "DiscoveryUnavailable",
             Self::RejectedByHydra => "RejectedByHydra",
             Self::UnsupportedByHydra => "UnsupportedByHydra",
             Self::ClientIdTaken => "ClientIdTaken",
@@ -119,6 +123,19 @@ pub fn hydra(doing: &str, error: &HydraError) -> Failure {
         class,
         reason,
         message: truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE),
+        retry_after: error.retry_after(),
+    }
+}
+
+/// Classifies an error of Hydra's public API, which says nothing about the admin API. `idle`:
+/// whether nothing is known that a pass would have to do.
+#[must_use]
+pub fn discovery(error: &HydraError, idle: bool) -> Failure {
+    let message = format!("could not read Hydra's discovery document: {error}");
+    Failure {
+        class: if idle { Class::Unobserved } else { Class::Transient },
+        reason: Reason::DiscoveryUnavailable,
+        message: truncated(message, LONGEST_MESSAGE),
         retry_after: error.retry_after(),
     }
 }

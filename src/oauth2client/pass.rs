@@ -16,7 +16,7 @@ use super::{
     plan::{Plan, plan},
     random,
     record::Record,
-    relocation::{Relocation, holders},
+    relocation::{Relocation, find_holders},
     secret_shape::{self, SecretShape},
     sent::Bearer,
     status::Outcome,
@@ -99,7 +99,7 @@ pub async fn decide<'a>(
     let desired = desired(resource)?;
     let place = place(&resource.spec, &context.rules)?;
     let instance = context.instance(&place.target)?;
-    let well_known = well_known(resource, &instance).await?;
+    let well_known = well_known(resource, &instance, context).await?;
     let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
     let relocation = Box::pin(Relocation::begin(resource, &place, context)).await?;
     let record = Record::of(resource);
@@ -150,18 +150,23 @@ fn concede_client(failure: &Failure, observed: &Observed, instance: &Instance, c
 async fn well_known(
     resource: &OAuth2Client,
     instance: &Instance,
+    context: &Context,
 ) -> Result<Option<Arc<WellKnown>>, Failure> {
     if !secret_shape::needs_well_known(&resource.spec) {
         return Ok(None);
     }
     match instance.well_known().await {
         Some(Ok(known)) => Ok(Some(known)),
-        Some(Err(error)) => Err(error::hydra("read Hydra's discovery document", &error)),
+        Some(Err(error)) => {
+            let secret = context.referrers.version(&super::secret_of(resource));
+            Err(error::discovery(&error, Record::of(resource).is_at_rest(secret.as_ref())))
+        }
         None => Err(Failure::terminal(
             Reason::InvalidSpec,
             "spec.secretTemplate.data asks for values of Hydra's discovery document, and the \
-             operator does not know where that is; ask its administrator to set \
-             --hydra-public-url, or write the values themselves",
+             operator does not know where that is; write the values themselves, or ask its \
+             administrator to set --hydra-public-url, which serves resources without \
+             spec.hydraAdmin alone",
         )),
     }
 }
@@ -187,11 +192,9 @@ pub async fn parting<T>(
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
-    let holders = holders(&resource.spec, resource.status.as_ref(), &context.rules);
-    let holders =
-        holders.and_then(|targets| targets.iter().map(|target| context.instance(target)).collect());
     let lookup = context.lookup(&resource.spec, &record);
     let from = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    let holders = find_holders(resource, &record, &from, context).await;
     part(definition, &record, &from, holders).await
 }
 

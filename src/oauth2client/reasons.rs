@@ -51,6 +51,11 @@ explain! {
         remedy: "retried; give the operator credentials, see \
                  [operating](operating.md#hydra-behind-tls-or-a-proxy)",
     }
+    DiscoveryUnavailable {
+        cause: "the Secret is to have values of Hydra's discovery document, and the public API \
+                gave none",
+        remedy: "retried; the message has the cause; see whether `--hydra-public-url` is right",
+    }
     RejectedByHydra {
         cause: "Hydra refuses the client (400): its explanation is in the message",
         remedy: "correct the field that it names",

@@ -1,9 +1,13 @@
 //! The move of a client from one Hydra to another: it is set up where the resource wants it, and
 //! only then revoked where it was.
 
+mod holders;
+
 use std::sync::Arc;
 
 use kube::{Resource, ResourceExt};
+
+pub use holders::find_holders;
 
 use super::{
     Context,
@@ -83,34 +87,6 @@ pub fn left(status: Option<&OAuth2ClientStatus>, place: &Place, rules: &Rules) -
             Held::OutOfReach(base.to_string())
         }
         Some(_) | None => held,
-    }
-}
-
-/// The Hydras that may hold the client of a resource that is being deleted: where it was recorded,
-/// and where it was about to go.
-pub fn holders(
-    spec: &OAuth2ClientSpec,
-    status: Option<&OAuth2ClientStatus>,
-    rules: &Rules,
-) -> Result<Vec<Target>, Failure> {
-    let wanted = place(spec, rules).ok().map(|place| place.target);
-    match held(status, rules) {
-        Held::Nowhere => Ok(vec![wanted.unwrap_or(Target::Own)]),
-        Held::OutOfReach(address) => Err(Failure::terminal(
-            Reason::HydraAdminNotAllowed,
-            format!(
-                "its client is in the Hydra at {address}, which the administrator of the operator \
-                 does not allow any more; ask them to allow it again"
-            ),
-        )),
-        Held::At(target) => {
-            let same = |wanted: &Target| base(wanted, rules) == base(&target, rules);
-            // How it is spoken to now counts, where it is the same Hydra.
-            Ok(match wanted {
-                Some(wanted) if same(&wanted) => vec![wanted],
-                wanted => [target].into_iter().chain(wanted).collect(),
-            })
-        }
     }
 }
 
@@ -271,7 +247,7 @@ mod tests {
     use super::*;
     use crate::{hydra::ClientsAddress, oauth2client::testing::with_status};
 
-    fn rules() -> Rules {
+    pub(super) fn rules() -> Rules {
         let allowed = ["http://b:4445/admin/clients", "http://b:5555/clients", "http://c/clients"];
         Rules {
             own: Base::of(&Url::parse("http://hydra:4445").unwrap()),
@@ -280,14 +256,14 @@ mod tests {
         }
     }
 
-    fn resource(hydra_admin: &Value, status: &Value) -> OAuth2Client {
+    pub(super) fn resource(hydra_admin: &Value, status: &Value) -> OAuth2Client {
         let spec = json!({
             "grantTypes": ["client_credentials"], "secretName": "s", "hydraAdmin": hydra_admin,
         });
         with_status(&spec, status)
     }
 
-    fn name(target: &Target) -> String {
+    pub(super) fn name(target: &Target) -> String {
         match target {
             Target::Own => "own".to_owned(),
             Target::Other { address, forwarded_proto } => {
@@ -332,30 +308,6 @@ mod tests {
                 Held::OutOfReach(address) => format!("left {address}"),
             };
             assert_eq!(found, expected, "{case}");
-        }
-    }
-
-    #[test]
-    fn deletion_looks_where_the_client_was_and_where_it_was_to_go() {
-        let at = |url: &str| json!({ "clientId": "id-1", "hydraAdmin": { "url": url, "forwardedProto": "https" } });
-        let (b, c) = (json!({ "url": "http://b" }), json!({ "url": "http://c:80" }));
-        let cases: [(Value, Value, &[&str]); 8] = [
-            (json!({}), json!({}), &["own"]),
-            (b.clone(), json!({}), &["b:4445/admin/clients "]),
-            (json!({ "url": "http://d" }), json!({}), &["own"]),
-            (json!({ "url": "http://d" }), json!({ "clientId": "id-1" }), &["own"]),
-            (b.clone(), json!({ "clientId": "id-1" }), &["own", "b:4445/admin/clients "]),
-            (b.clone(), at("http://b:4445"), &["b:4445/admin/clients "]),
-            (c, at("http://b:4445"), &["b:4445/admin/clients https", "c:80/clients "]),
-            (b, at("http://d"), &["HydraAdminNotAllowed"]),
-        ];
-        for (hydra_admin, status, expected) in cases {
-            let resource = resource(&hydra_admin, &status);
-            let found = match holders(&resource.spec, resource.status.as_ref(), &rules()) {
-                Ok(targets) => targets.iter().map(name).collect(),
-                Err(failure) => vec![failure.reason.as_str().to_owned()],
-            };
-            assert_eq!(found, expected, "{hydra_admin} {status}");
         }
     }
 

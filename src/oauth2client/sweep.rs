@@ -150,10 +150,17 @@ async fn sweep(
     }
     let (mut looks, findings) = survey.end();
     instance.census().complete(number, findings, whole);
-    if instance.well_known_changed().await {
-        let all = resources.all();
-        let asks = all.iter().filter_map(|object| object.0.as_ref().ok());
-        looks.extend(asks.filter(|asks| needs_well_known(&asks.spec)).map(key_of));
-    }
+    looks.extend(concerned_by_news(instance, resources).await);
     Ok(looks.into_iter().collect())
+}
+
+/// The resources whose Secrets may hold what Hydra says about itself no more.
+async fn concerned_by_news(instance: &Instance, resources: &impl Resources) -> Vec<ResourceKey> {
+    let all = resources.all();
+    let asking = all.iter().filter_map(|object| object.0.as_ref().ok()).filter(|resource| {
+        let waits = resource.is_suspended() || resource.metadata.deletion_timestamp.is_some();
+        !waits && needs_well_known(&resource.spec)
+    });
+    let asking: Vec<_> = asking.map(key_of).collect();
+    if !asking.is_empty() && instance.well_known_is_news().await { asking } else { Vec::new() }
 }

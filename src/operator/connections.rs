@@ -14,7 +14,7 @@ use url::Url;
 
 use super::Error;
 use crate::{
-    hydra::{ConfigError, Hydra, HydraConfig, Outcome},
+    hydra::{Base, ConfigError, Hydra, HydraConfig, Outcome},
     metrics::{Metrics, ResponseCode},
     settings::{self, HydraSettings, Setting, Settings},
 };
@@ -79,8 +79,7 @@ impl Connections {
         name: &str,
     ) -> Result<Hydra, ConfigError> {
         let (metrics, name) = (self.metrics.clone(), name.to_owned());
-        let mut config = HydraConfig {
-            admin_url,
+        let config = HydraConfig {
             forwarded_proto,
             on_request: Some(Arc::new(move |operation, outcome, duration| {
                 let code = match outcome {
@@ -89,12 +88,24 @@ impl Connections {
                 };
                 metrics.hydra_request(&name, operation.as_str(), code, duration);
             })),
-            ..self.common.clone()
+            ..self.to(admin_url)
         };
-        if config.admin_url.scheme() == "http" {
+        Hydra::new(config)
+    }
+
+    /// The common part of the configuration, as far as it holds for the Hydra at `admin_url`.
+    fn to(&self, admin_url: Url) -> HydraConfig {
+        let is_own = Base::of(&admin_url) == Base::of(&self.common.admin_url);
+        let mut config = HydraConfig { admin_url, ..self.common.clone() };
+        if !is_own {
+            // What its public API says of itself is true of the operator's own Hydra alone.
+            config.public_url = None;
+        }
+        let addresses = [Some(&config.admin_url), config.public_url.as_ref()];
+        if addresses.iter().flatten().all(|url| url.scheme() == "http") {
             (config.ca_pem, config.client_certificate_pem) = (None, None);
         }
-        Hydra::new(config)
+        config
     }
 }
 
@@ -104,4 +115,42 @@ fn read(setting: Setting, path: &Path) -> Result<Vec<u8>, Error> {
         path: path.display().to_string(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hydra_gets_what_concerns_it() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (plain, tls) = ("http://hydra:4445", "https://hydra:4445");
+        let (other, other_tls) = ("http://b:4445/clients", "https://b:4445/clients");
+        let (public, public_tls) = (Some("http://id.example"), Some("https://id.example"));
+        // The operator's own addresses, the one that is asked for, and whether it has the public
+        // URL and the certificates.
+        for (own, public, asked, expected) in [
+            (plain, None, plain, (false, false)),
+            (plain, public, plain, (true, false)),
+            (plain, public_tls, plain, (true, true)),
+            (plain, public_tls, "http://hydra:4445/admin/clients", (true, true)),
+            (tls, public, tls, (true, true)),
+            (tls, None, tls, (false, true)),
+            (tls, public_tls, other, (false, false)),
+            (plain, public_tls, other, (false, false)),
+            (plain, public_tls, other_tls, (false, true)),
+        ] {
+            let common = HydraConfig {
+                public_url: public.map(url),
+                ca_pem: Some(b"authorities".to_vec()),
+                client_certificate_pem: Some(b"identity".to_vec().into()),
+                ..HydraConfig::new(url(own))
+            };
+            let config = Connections { common, metrics: Metrics::default() }.to(url(asked));
+            let certificates = (config.ca_pem.is_some(), config.client_certificate_pem.is_some());
+            assert_eq!(certificates, (expected.1, expected.1), "{own} {public:?} {asked}");
+            assert_eq!(config.public_url.is_some(), expected.0, "{own} {public:?} {asked}");
+            assert_eq!(config.admin_url, url(asked));
+        }
+    }
 }

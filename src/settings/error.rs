@@ -59,8 +59,8 @@ pub enum SettingsError {
     },
     /// A TLS setting that would have no effect.
     #[error(
-        "{0} has no effect on http URLs: write https in {HYDRA_ADMIN_URL} or {ALLOW_RESOURCE_HYDRA_ADMIN}, \
-         or leave it out"
+        "{0} has no effect on http URLs: write https in {HYDRA_ADMIN_URL}, {HYDRA_PUBLIC_URL} or \
+         {ALLOW_RESOURCE_HYDRA_ADMIN}, or leave it out"
     )]
     TlsWithoutHttps(Setting),
     /// An unknown value of `X-Forwarded-Proto`.

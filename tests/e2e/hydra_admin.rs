@@ -1,8 +1,10 @@
 //! Resources that ask for another Hydra than the operator's own.
 
+use hydra_operator::api::RELEASE_ANNOTATION;
 use serde_json::{Value, json};
 
 use crate::{
+    faults::{MAESTERS, left_by_maester_in},
     on_each_generation,
     proxy::{Proxy, TlsProxy},
     support::{
@@ -18,6 +20,8 @@ on_each_generation!(
     a_former_hydra_that_is_away_is_waited_for,
     what_may_not_be_touched_any_more_is_left_behind,
     deletion_where_the_address_is_not_allowed_any_more_names_the_way_out,
+    a_client_of_hydra_maester_in_a_hydra_that_is_not_allowed_is_not_forgotten,
+    values_of_the_discovery_document_are_not_those_of_another_hydra,
     the_settings_of_the_operator_hold_for_allowed_addresses,
 );
 
@@ -220,13 +224,12 @@ async fn what_may_not_be_touched_any_more_is_left_behind(generation: Generation)
     let credentials = world.credentials("alias-credentials").await;
     world.edit("alias", &at(&direct)).await;
     world.ready("alias").await;
-    assert_eq!(world.events("alias").await["Warning ClientLeftBehind"], 1);
+    told_once(&world, "alias", "Warning ClientLeftBehind").await;
     assert!(world.hydra.token(&id, credentials.secret()).await.is_ok());
 
     // By its name as the operator's own it is the same without a doubt.
     world.edit("alias", &json!({ "hydraAdmin": null })).await;
     world.ready("alias").await;
-    assert_eq!(world.events("alias").await["Warning ClientLeftBehind"], 1);
     assert!(world.hydra.token(&id, credentials.secret()).await.is_ok());
 
     world.create("shop", &at(other.admin_url())).await;
@@ -236,7 +239,8 @@ async fn what_may_not_be_touched_any_more_is_left_behind(generation: Generation)
     world.shows("shop", "Stalled=True HydraAdminNotAllowed").await;
     world.edit("shop", &json!({ "hydraAdmin": null })).await;
     world.ready("shop").await;
-    assert_eq!(world.events("shop").await["Warning ClientLeftBehind"], 1);
+    told_once(&world, "shop", "Warning ClientLeftBehind").await;
+    assert_eq!(world.events("alias").await["Warning ClientLeftBehind"], 1);
     assert!(other.get_client(&id).await.is_some());
     assert!(world.hydra.get_client(&id).await.is_some());
 }
@@ -262,6 +266,80 @@ async fn deletion_where_the_address_is_not_allowed_any_more_names_the_way_out(
     world.edit("shop", &json!({ "deletionPolicy": "orphan" })).await;
     world.gone("shop").await;
     assert!(other.get_client(&id).await.is_some());
+}
+
+/// It has no record of its own of what hydra-maester did, and its Hydra must not be asked.
+async fn a_client_of_hydra_maester_in_a_hydra_that_is_not_allowed_is_not_forgotten(
+    generation: Generation,
+) {
+    let (own, other) = (Hydra::start(generation).await, Hydra::start(generation).await);
+    let proxy = Proxy::start(&other).await;
+    let mut world = World::with_args("unknown", own, &[]).await;
+    world.operator.process().terminate().await;
+    let names = ["released", "orphaned", "allowed"];
+    let mut ids = Vec::new();
+    for name in names {
+        ids.push(left_by_maester_in(&other, &world, name, &at(proxy.url())).await);
+    }
+    // One is deleted before the operator has seen it, the others are Stalled before.
+    world.delete("released").await;
+    world.operator.start_again().await;
+    for name in ["orphaned", "allowed"] {
+        world.shows(name, "Stalled=True HydraAdminNotAllowed").await;
+        world.delete(name).await;
+    }
+    for name in names {
+        let stalled = eventually("the resource says why it stays", async || {
+            let resource = world.resources.get(name).await.unwrap();
+            let told = message(&resource).contains("orphan");
+            told.then_some(resource).ok_or("nothing")
+        })
+        .await;
+        assert!(shown(&stalled).contains(&"Stalled=True HydraAdminNotAllowed".to_owned()));
+        let way_out = [proxy.url(), RELEASE_ANNOTATION, "--allow-resource-hydra-admin"];
+        for part in way_out {
+            assert!(message(&stalled).contains(part), "{part}: {}", message(&stalled));
+        }
+    }
+    assert!(proxy.seen().is_empty());
+    world.annotate("released", RELEASE_ANNOTATION, "true").await;
+    world.gone("released").await;
+    world.edit("orphaned", &json!({ "deletionPolicy": "orphan" })).await;
+    world.gone("orphaned").await;
+    world.operator.process().terminate().await;
+    let options = OperatorOptions::new(world.hydra.admin_url())
+        .namespaces([&world.namespace])
+        .args([allowing(&[proxy.url()], generation)]);
+    world.operator = Operator::start(&world.cp, options).await;
+    world.gone("allowed").await;
+    assert_eq!(other.get_client(&ids[2]).await, None, "it is revoked where it is");
+    assert!(other.get_client(&ids[0]).await.is_some() && other.get_client(&ids[1]).await.is_some());
+    world.assert_no_secret_leaked(&[MAESTERS]).await;
+}
+
+async fn values_of_the_discovery_document_are_not_those_of_another_hydra(generation: Generation) {
+    let (own, other) = (Hydra::shared(generation).await, Hydra::start(generation).await);
+    let public = format!("--hydra-public-url={}", own.public_url());
+    let args = [&*allowing(&[other.admin_url(), own.admin_url()], generation), &public];
+    let world = World::with_args("discovery", own, &args).await;
+    let asking = |url: &str| {
+        let template = json!({ "data": { "issuer": { "wellKnown": "issuer" } } });
+        json!({ "secretTemplate": template, "hydraAdmin": { "url": url, "forwardedProto": "http" } })
+    };
+    world.create("there", &asking(other.admin_url())).await;
+    let stalled = world.shows("there", "Stalled=True InvalidSpec").await;
+    assert!(message(&stalled).contains("spec.hydraAdmin"), "{}", message(&stalled));
+    assert!(world.secrets.get_opt("there-credentials").await.unwrap().is_none());
+    // The same Hydra by another manner of speaking to it.
+    world.create("here", &asking(own.admin_url())).await;
+    world.ready("here").await;
+}
+
+/// Events are published beside the passes.
+async fn told_once(world: &World, name: &str, event: &str) {
+    let count =
+        eventually("it is told", async || world.events(name).await.get(event).copied()).await;
+    assert_eq!(count, 1, "{event}");
 }
 
 async fn restart_allowing_nothing(world: &mut World) {

@@ -211,8 +211,13 @@ pub struct TlsProxy {
 impl TlsProxy {
     /// With a certificate of `authority`, which has to have signed that of the client as well.
     pub async fn start(hydra: &Hydra, authority: &Authority) -> Self {
+        Self::before(hydra.admin_url(), authority).await
+    }
+
+    /// Before what is at `url`, such as the public API of Hydra.
+    pub async fn before(url: &str, authority: &Authority) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(server_config(authority)));
-        let hydra = hydra.admin_url().strip_prefix("http://").unwrap().to_owned();
+        let hydra = url.strip_prefix("http://").unwrap().to_owned();
         let (listener, address) = listen().await;
         let mut server = JoinSet::new();
         server.spawn(async move {

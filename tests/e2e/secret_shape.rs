@@ -9,13 +9,20 @@ use serde_json::{Value, json};
 
 use crate::{
     on_each_generation,
-    support::{Generation, Hydra, eventually, hydra_api::service_client},
-    world::{World, client_id, message},
+    proxy::TlsProxy,
+    support::{
+        Generation, Hydra, Operator, OperatorOptions, eventually, folder::Folder,
+        hydra_api::service_client, pki::Authority, ports::free_port,
+    },
+    world::{World, client_id, message, shown},
 };
 
 on_each_generation!(
     the_secret_has_the_form_that_the_resource_gives_it,
     values_of_the_discovery_document_reach_the_secret,
+    a_discovery_document_that_changed_meanwhile_is_noticed,
+    a_public_port_that_is_away_takes_no_readiness,
+    the_public_port_may_have_a_private_authority,
     keys_that_are_renamed_keep_their_values,
     what_would_give_a_secret_a_meaning_is_refused,
     a_secret_of_others_is_waited_for,
@@ -96,6 +103,99 @@ async fn values_of_the_discovery_document_reach_the_secret(generation: Generatio
     let stalled = world.shows("shop", "Stalled=True InvalidSpec").await;
     assert!(message(&stalled).contains("--hydra-public-url"), "{}", message(&stalled));
     assert_eq!(world.count_secrets().await, 0);
+}
+
+/// A resource whose Secret has a value of the discovery document.
+fn with_issuer() -> Value {
+    json!({ "secretTemplate": { "data": { "issuer": { "wellKnown": "issuer" } } } })
+}
+
+/// As after an upgrade, or a change of Hydra's settings while the operator was down.
+async fn a_discovery_document_that_changed_meanwhile_is_noticed(generation: Generation) {
+    let (hydra, other) = (Hydra::shared(generation).await, Hydra::start(generation).await);
+    let args = |url: &str| [format!("--hydra-public-url={url}"), "--resync-interval=1s".to_owned()];
+    let before = args(hydra.public_url());
+    let mut world = World::with_args("issuer", hydra, &before.each_ref().map(String::as_str)).await;
+    world.create("shop", &with_issuer()).await;
+    let shop = world.ready("shop").await;
+    let made = secret(&world).await;
+    let id = client_id(&shop);
+    let client = world.in_hydra(&id).await;
+
+    world.operator.process().terminate().await;
+    world.operator.start_again().await;
+    world.two_sweeps().await;
+    assert_eq!(secret(&world).await, made, "a restart writes nothing");
+    assert_eq!(world.in_hydra(&id).await, client, "a restart writes nothing");
+    assert_eq!(world.ready("shop").await.metadata, shop.metadata, "a restart writes nothing");
+
+    world.operator.process().terminate().await;
+    let options = OperatorOptions::new(hydra.admin_url())
+        .namespaces([&world.namespace])
+        .args(args(other.public_url()));
+    world.operator = Operator::start(&world.cp, options).await;
+    eventually("the new issuer is in the Secret", async || {
+        let issuer = data(&secret(&world).await)["issuer"].clone();
+        if issuer.starts_with(other.public_url()) { Ok(()) } else { Err(issuer) }
+    })
+    .await;
+    world.ready("shop").await;
+    assert_eq!(world.in_hydra(&id).await, client, "nothing concerned Hydra");
+}
+
+async fn a_public_port_that_is_away_takes_no_readiness(generation: Generation) {
+    let hydra = Hydra::shared(generation).await;
+    let public = format!("--hydra-public-url={}", hydra.public_url());
+    let mut world = World::with_args("public", hydra, &[&public]).await;
+    world.create("shop", &with_issuer()).await;
+    let id = client_id(&world.ready("shop").await);
+    world.operator.process().terminate().await;
+
+    // What has changed in Hydra makes for a pass.
+    let mut client = world.in_hydra(&id).await.unwrap();
+    client["scope"] = json!("admin");
+    assert_eq!(world.hydra.put_client(&id, &client).await.status, 200);
+    let nobody = format!("--hydra-public-url=http://127.0.0.1:{}", free_port());
+    let options = OperatorOptions::new(hydra.admin_url())
+        .namespaces([&world.namespace])
+        .args([&*nobody, "--resync-interval=1h"]);
+    world.operator = Operator::start(&world.cp, options).await;
+    let away = ("reason", "DiscoveryUnavailable");
+    eventually("a pass has found the port away", async || {
+        world.operator.metric("hydra_operator_outcomes_total", &[away]).await >= 2.0
+    })
+    .await;
+    world.ready("shop").await;
+    world.create("new", &with_issuer()).await;
+    let waiting = world.shows("new", "Ready=False DiscoveryUnavailable").await;
+    assert!(shown(&waiting).contains(&"Reconciling=True DiscoveryUnavailable".to_owned()));
+    assert_eq!(world.events("shop").await.get("Warning DiscoveryUnavailable"), None);
+    // The admin API is not suspected: there was one sweep, and the next one is in an hour.
+    let sweeps = [("result", "success")];
+    let sweeps = world.operator.metric("hydra_operator_sweeps_total", &sweeps).await;
+    assert!(sweeps < 1.5, "{sweeps}");
+}
+
+async fn the_public_port_may_have_a_private_authority(generation: Generation) {
+    let hydra = Hydra::shared(generation).await;
+    let (authority, folder) = (Authority::new(), Folder::new("public"));
+    let public = TlsProxy::before(hydra.public_url(), &authority).await;
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let identity = authority.client("operator", None);
+    let args = [
+        format!("--hydra-public-url={}", public.url()),
+        format!("--hydra-ca-file={}", file("ca.pem", &authority.certificate())),
+        format!("--hydra-client-cert-file={}", file("tls.crt", &identity.certificate)),
+        format!("--hydra-client-key-file={}", file("tls.key", &identity.key)),
+    ];
+    let world = World::with_args("authority", hydra, &args.each_ref().map(String::as_str)).await;
+    world.create("shop", &with_issuer()).await;
+    world.ready("shop").await;
+    assert!(data(&secret(&world).await)["issuer"].starts_with(hydra.public_url()));
 }
 
 async fn keys_that_are_renamed_keep_their_values(generation: Generation) {

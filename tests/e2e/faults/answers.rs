@@ -1,17 +1,20 @@
-//! Rows 7, 9 to 11 and 44: what Hydra, or what stands before it, answers.
+//! Rows 7 to 11 and 44: what Hydra, or what stands before it, answers.
+
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::json;
 
-use super::{Answer, Fault, Faulty, Gate, Rule, Side};
+use super::{Answer, Fault, Faulty, Gate, Rule, Side, crashes::creation, fault::Seen};
 use crate::{
     on_each_generation,
     support::{Generation, Hydra, eventually, hydra_api::http},
-    world::{client_id, message, shown},
+    world::{Credentials, client_id, message, shown},
 };
 
 on_each_generation!(
     row_07_a_slow_hydra_costs_no_more_than_its_places,
+    row_08_all_wait_as_long_as_hydra_asks_one_to,
     row_09_an_error_about_one_client_is_that_of_its_resource_alone,
     row_10_a_refusal_by_hydra_is_told_and_not_repeated,
     row_11_a_proxy_that_lets_nobody_in_is_no_fault_of_the_resources,
@@ -44,6 +47,45 @@ async fn row_07_a_slow_hydra_costs_no_more_than_its_places(generation: Generatio
     assert_eq!(world.clients_in_hydra().await, ids);
     let secret = world.credentials("app-0-credentials").await;
     world.assert_no_secret_leaked(&[secret.secret()]).await;
+}
+
+/// The time is what Hydra asks for: a request that comes later than that is no failure of the test.
+async fn row_08_all_wait_as_long_as_hydra_asks_one_to(generation: Generation) {
+    const SECONDS: u32 = 4;
+    let hydra = Hydra::shared(generation).await;
+    let world = Faulty::with_args("row-08", hydra, &["--resync-interval=1h"]).await;
+    eventually("the first sweep is over", async || world.hydra_up().await == Some(1.0)).await;
+    for status in [429, 503] {
+        let then = world.wire.now();
+        let busy = Answer::hydra(status).retry_after(SECONDS);
+        world.wire.inject(creation(Fault::Answer(busy)).times(1));
+        world.create(&format!("first-{status}"), &json!({})).await;
+        let refused = eventually("Hydra asks for a pause", async || {
+            let creations = world.hydra_requests(then, &Method::POST);
+            creations.into_iter().find(|seen| seen.status == Some(status))
+        })
+        .await;
+        // Those are not in flight: they are made after Hydra has asked.
+        let mut whole = Vec::new();
+        for name in ["second", "third"] {
+            world.create(&format!("{name}-{status}"), &json!({})).await;
+        }
+        for name in ["first", "second", "third"] {
+            whole.push(world.assert_whole(&format!("{name}-{status}")).await);
+        }
+        let pause = Duration::from_secs(SECONDS.into());
+        let early: Vec<_> = world
+            .wire
+            .since(then)
+            .into_iter()
+            .filter(|seen| seen.side == Side::Hydra && seen.at > refused.at)
+            .filter(|seen| seen.at < refused.at + pause)
+            .map(|seen| Seen::describe(&seen))
+            .collect();
+        assert_eq!(early, Vec::<String>::new(), "{status}: in the time of the pause");
+        let secrets: Vec<_> = whole.iter().map(Credentials::secret).collect();
+        world.assert_no_secret_leaked(&secrets).await;
+    }
 }
 
 async fn row_09_an_error_about_one_client_is_that_of_its_resource_alone(generation: Generation) {

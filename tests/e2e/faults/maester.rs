@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 use super::Faulty;
 use crate::{
     on_each_generation,
-    support::{Generation, Hydra, control_plane::unique, hydra_api::service_client},
-    world::World,
+    support::{Generation, Hydra, control_plane::unique, eventually, hydra_api::service_client},
+    world::{World, client_id, message},
 };
 
-on_each_generation!(row_35_what_hydra_maester_left_is_taken_over_without_a_write);
+on_each_generation!(
+    row_35_what_hydra_maester_left_is_taken_over_without_a_write,
+    row_35_duplicates_that_hydra_maester_left_are_told_and_stay,
+);
 
 /// The secret that it made.
 pub const MAESTERS: &str = "secret-that-maester-made";
@@ -23,7 +26,12 @@ pub const MAESTERS: &str = "secret-that-maester-made";
 /// Leaves what hydra-maester leaves: its finalizer and status, a Secret whose owner reference names
 /// no controller, a client with its owner mark. The operator does not run.
 pub async fn left_by_maester(world: &World, name: &str) -> String {
-    let mut resource = World::resource(name, &json!({}));
+    left_by_maester_in(&world.hydra, world, name, &json!({})).await
+}
+
+/// The same, of a resource with `spec`, whose client is in `hydra`.
+pub async fn left_by_maester_in(hydra: &Hydra, world: &World, name: &str, spec: &Value) -> String {
+    let mut resource = World::resource(name, spec);
     resource.finalizers_mut().push(FINALIZER.to_owned());
     let resource = world.resources.create(&PostParams::default(), &resource).await.unwrap();
     let status = Patch::Merge(json!({ "status": {
@@ -46,7 +54,7 @@ pub async fn left_by_maester(world: &World, name: &str) -> String {
         "stringData": { "CLIENT_ID": id, "CLIENT_SECRET": MAESTERS },
     }));
     world.secrets.create(&PostParams::default(), &secret.unwrap()).await.unwrap();
-    assert_eq!(world.hydra.post_client(&maesters_client(world, name, &id)).await.status, 201);
+    assert_eq!(hydra.post_client(&maesters_client(world, name, &id)).await.status, 201);
     id
 }
 
@@ -92,5 +100,30 @@ async fn row_35_what_hydra_maester_left_is_taken_over_without_a_write(generation
     assert_eq!(world.writes(then), Vec::<String>::new(), "two writers");
     let whole = world.assert_whole("app").await;
     assert!(whole.secret() == MAESTERS);
+    world.assert_no_secret_leaked(&[MAESTERS]).await;
+}
+
+async fn row_35_duplicates_that_hydra_maester_left_are_told_and_stay(generation: Generation) {
+    let hydra = Hydra::shared(generation).await;
+    let mut world = World::with_args("row-35", hydra, &["--resync-interval=1s"]).await;
+    assert_eq!(world.operator.process().terminate().await, 0);
+    let id = left_by_maester(&world, "app").await;
+    let duplicate = unique("duplicate");
+    let client = maesters_client(&world, "app", &duplicate);
+    assert_eq!(world.hydra.post_client(&client).await.status, 201);
+    world.operator.start_again().await;
+    assert_eq!(client_id(&world.ready("app").await), id);
+    eventually("the duplicate is told in an event", async || {
+        world.events("app").await.contains_key("Warning DuplicateClients")
+    })
+    .await;
+    let told = world.cp.kubectl(&["get", "events", "-o", "yaml", "-n", &world.namespace]);
+    assert!(told.contains(&duplicate), "{told}");
+    eventually("the duplicate is told in a condition", async || {
+        message(&world.ready("app").await).contains(&duplicate)
+    })
+    .await;
+    world.two_sweeps().await;
+    assert!(world.in_hydra(&duplicate).await.is_some(), "nobody has allowed to remove it");
     world.assert_no_secret_leaked(&[MAESTERS]).await;
 }

@@ -6,7 +6,6 @@
 
 mod answers;
 mod api_server;
-mod awaited;
 mod crash;
 mod crashes;
 mod credentials;
@@ -22,5 +21,6 @@ mod world;
 
 pub use self::{
     fault::{Answer, Fault, Gate, Rule, Side},
+    maester::{MAESTERS, left_by_maester_in},
     world::Faulty,
 };
