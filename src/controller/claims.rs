@@ -1,8 +1,10 @@
 //! Which resource wins what several of them claim.
 //!
 //! Whoever holds a thing keeps it; of those that hold it, or if nobody does, the oldest wins, and
-//! between resources of the same second their names decide. The index is fed by the watch of the
-//! resources, so that it knows of rivals, and of their end, without a pass over them.
+//! between resources of the same second their names decide. Whoever cannot go on anyway, because
+//! something else that it claims is in the hands of another or for a reason of its own, keeps
+//! nobody from what it does not hold. The index is fed by the watch of the resources, so that it
+//! knows of rivals, and of their end, without a pass over them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -22,15 +24,28 @@ pub struct Claimant<T> {
     pub created: Timestamp,
     /// Whether it is after what it does not hold: not while it is suspended or being deleted.
     pub active: bool,
-    /// What it names, and whether it is recorded as the holder.
-    pub named: BTreeMap<T, bool>,
+    /// Whether it cannot have what it is after, for a reason that is no other resource.
+    pub stuck: bool,
+    /// What it names.
+    pub named: BTreeMap<T, Claim>,
+}
+
+/// How a resource claims a thing, by its own record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is to have it.
+    Wants,
+    /// It has it, and is to keep it.
+    Holds,
+    /// It has it and is about to let go of it: that another has it as well does not stop it.
+    Leaves,
 }
 
 impl<T> Claimant<T> {
     /// A resource that claims nothing.
     #[must_use]
     pub const fn of_nothing(uid: Option<String>) -> Self {
-        Self { uid, created: Timestamp::MAX, active: false, named: BTreeMap::new() }
+        Self { uid, created: Timestamp::MAX, active: false, stuck: false, named: BTreeMap::new() }
     }
 }
 
@@ -63,15 +78,29 @@ struct Entry<T> {
     taking: BTreeSet<T>,
     /// What it was seen to hold, which its status may not show yet.
     proven: BTreeSet<T>,
+    /// Whether another holds something that it claims.
+    bereft: bool,
 }
 
 /// The least wins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank<R> {
-    waits: bool,
+    standing: Standing,
     created: Timestamp,
     resource: R,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// It has it, or is about to take it.
+    Holds,
+    Wants,
+    /// It wants it, and could do nothing with it.
+    WantsInVain,
+}
+
+/// Who won each of the things whose contenders have changed.
+type Turns<R, T> = BTreeMap<T, Option<R>>;
 
 impl<R, T> Default for Claims<R, T> {
     fn default() -> Self {
@@ -175,7 +204,10 @@ impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Claims<R, T> {
     /// Whether `resource` claims something that `pick` picks and that it is not known to hold.
     #[must_use]
     pub fn is_after(&self, resource: &R, pick: impl Fn(&T) -> bool) -> bool {
-        self.lock().ranks(resource).iter().any(|(thing, rank)| rank.waits && pick(thing))
+        self.lock()
+            .ranks(resource)
+            .iter()
+            .any(|(thing, rank)| rank.standing != Standing::Holds && pick(thing))
     }
 
     /// Whether several resources claim `thing`.
@@ -210,7 +242,7 @@ impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Claims<R, T> {
 impl<T: Clone + Ord> Entry<T> {
     fn new(claimant: Claimant<T>) -> Self {
         let (found, taking, proven) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { claimant, found, taking, proven }
+        Self { claimant, found, taking, proven, bereft: false }
     }
 
     fn renew(&mut self, claimant: Claimant<T>) {
@@ -219,42 +251,72 @@ impl<T: Clone + Ord> Entry<T> {
     }
 
     fn forget_unclaimed(&mut self) {
-        let Self { claimant, found, taking, proven } = self;
+        let Self { claimant, found, taking, proven, .. } = self;
         let claimed = |thing: &T| claimant.named.contains_key(thing) || found.contains(thing);
         taking.retain(claimed);
         proven.retain(claimed);
     }
 
-    /// What it claims, and whether it has to wait for others that hold it.
-    fn claims(&self) -> impl Iterator<Item = (&T, bool)> {
+    /// What it claims, and how it stands with each.
+    fn claims(&self) -> impl Iterator<Item = (&T, Standing)> {
         let things: BTreeSet<&T> = self.claimant.named.keys().chain(&self.found).collect();
-        let held = |thing| {
-            self.claimant.named.get(thing) == Some(&true)
-                || self.taking.contains(thing)
-                || self.proven.contains(thing)
+        let wants = if self.bereft || self.claimant.stuck {
+            Standing::WantsInVain
+        } else {
+            Standing::Wants
         };
-        let claims = things.into_iter().map(move |thing| (thing, !held(thing)));
-        claims.filter(|(_, waits)| self.claimant.active || !waits)
+        let standing = move |thing| {
+            if self.holds(thing) || self.taking.contains(thing) { Standing::Holds } else { wants }
+        };
+        let claims = things.into_iter().map(move |thing| (thing, standing(thing)));
+        claims.filter(|(_, standing)| self.claimant.active || *standing == Standing::Holds)
+    }
+
+    fn holds(&self, thing: &T) -> bool {
+        let named = self.claimant.named.get(thing);
+        named.is_some_and(|claim| *claim != Claim::Wants) || self.proven.contains(thing)
+    }
+
+    /// What it cannot do without.
+    fn needs(&self) -> impl Iterator<Item = &T> {
+        let leaves = |thing: &T| self.claimant.named.get(thing) == Some(&Claim::Leaves);
+        self.claims().map(|(thing, _)| thing).filter(move |thing| !leaves(thing))
     }
 }
 
 impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Inner<R, T> {
+    /// Returns those for which it matters who wins now.
     fn change(&mut self, resource: &R, change: impl FnOnce(&mut Option<Entry<T>>)) -> Vec<R> {
+        let mut turns = Turns::default();
         let before = self.ranks(resource);
+        let things = before.keys().cloned();
+        let holders: BTreeMap<T, Option<R>> =
+            things.map(|thing| (thing.clone(), self.holder(&thing).cloned())).collect();
         let mut entry = self.entries.remove(resource);
         change(&mut entry);
         if let Some(entry) = entry {
             self.entries.insert(resource.clone(), entry);
         }
+        self.file(resource, &before, &mut turns);
+        let mut concerned = BTreeSet::from([resource.clone()]);
         let after = self.ranks(resource);
-        let mut affected = BTreeSet::new();
-        for thing in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
-            let (old, new) = (before.get(thing), after.get(thing));
-            if old != new && self.replace(thing, old, new) {
+        for thing in before.keys().chain(after.keys()) {
+            if holders.get(thing).and_then(Option::as_ref) != self.holder(thing) {
                 let contenders = self.contenders.get(thing).into_iter().flatten();
-                // Its own event is what brings a pass to a newcomer.
-                let hears = |other: &&R| *other != resource || old.is_some();
-                affected.extend(contenders.map(|rank| &rank.resource).filter(hears).cloned());
+                concerned.extend(contenders.map(|rank| rank.resource.clone()));
+            }
+        }
+        for rival in &concerned {
+            self.judge(rival, &mut turns);
+        }
+        // Its own event is what brings a pass to a newcomer.
+        let hears = |other: &R, thing| other != resource || before.contains_key(thing);
+        let mut affected = BTreeSet::new();
+        for (thing, former) in &turns {
+            let contenders = self.contenders.get(thing).into_iter().flatten();
+            let mut contenders = contenders.map(|rank| &rank.resource).peekable();
+            if contenders.peek().copied() != former.as_ref() {
+                affected.extend(contenders.filter(|other| hears(other, thing)).cloned());
             }
         }
         affected.into_iter().collect()
@@ -268,38 +330,71 @@ impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Inner<R, T> {
         })
     }
 
-    /// Returns whether another resource wins `thing` now.
-    fn replace(&mut self, thing: &T, old: Option<&Rank<R>>, new: Option<&Rank<R>>) -> bool {
-        let contenders = self.contenders.entry(thing.clone()).or_default();
-        let winner = |of: &BTreeSet<Rank<R>>| of.first().map(|rank| rank.resource.clone());
-        let former = winner(contenders);
-        if let Some(old) = old {
-            contenders.remove(old);
+    /// Puts `resource`, which was where `before` says, where it belongs.
+    fn file(&mut self, resource: &R, before: &BTreeMap<T, Rank<R>>, turns: &mut Turns<R, T>) {
+        let after = self.ranks(resource);
+        for thing in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+            let (old, new) = (before.get(thing), after.get(thing));
+            if old == new {
+                continue;
+            }
+            let contenders = self.contenders.entry(thing.clone()).or_default();
+            let winner = contenders.first().map(|rank| rank.resource.clone());
+            turns.entry(thing.clone()).or_insert(winner);
+            if let Some(old) = old {
+                contenders.remove(old);
+            }
+            contenders.extend(new.cloned());
+            if contenders.is_empty() {
+                self.contenders.remove(thing);
+            }
         }
-        contenders.extend(new.cloned());
-        let changed = winner(contenders) != former;
-        if contenders.is_empty() {
-            self.contenders.remove(thing);
+    }
+
+    /// Finds out whether others hold something that `resource` needs, and ranks it accordingly. Who
+    /// holds what does not depend on that, so it concerns no other's standing.
+    fn judge(&mut self, resource: &R, turns: &mut Turns<R, T>) {
+        let before = self.ranks(resource);
+        let Some(entry) = self.entries.get(resource) else { return };
+        let is_others = |thing| self.holder(thing).is_some_and(|holder| holder != resource);
+        let bereft = entry.needs().any(is_others);
+        if entry.bereft != bereft {
+            if let Some(entry) = self.entries.get_mut(resource) {
+                entry.bereft = bereft;
+            }
+            self.file(resource, &before, turns);
         }
-        changed
+    }
+
+    /// Who holds `thing`. A pass that is about to take it may come to nothing, and is no reason for
+    /// others to give up the rest.
+    fn holder(&self, thing: &T) -> Option<&R> {
+        let contenders = self.contenders.get(thing)?.iter();
+        contenders
+            .take_while(|rank| rank.standing == Standing::Holds)
+            .map(|rank| &rank.resource)
+            .find(|resource| self.entries.get(*resource).is_some_and(|entry| entry.holds(thing)))
     }
 
     /// Where `resource` stands in the order of those that claim the same.
     fn ranks(&self, resource: &R) -> BTreeMap<T, Rank<R>> {
         let Some(entry) = self.entries.get(resource) else { return BTreeMap::new() };
-        let rank =
-            |waits| Rank { waits, created: entry.claimant.created, resource: resource.clone() };
-        entry.claims().map(|(thing, waits)| (thing.clone(), rank(waits))).collect()
+        let rank = |standing| Rank {
+            standing,
+            created: entry.claimant.created,
+            resource: resource.clone(),
+        };
+        entry.claims().map(|(thing, standing)| (thing.clone(), rank(standing))).collect()
     }
 
     fn lost(&self, resource: &R) -> Option<Lost<R, T>> {
         let entry = self.entries.get(resource)?;
-        entry.claims().find_map(|(thing, _)| {
+        entry.needs().find_map(|thing| {
             let first = self.contenders.get(thing)?.first()?;
             (first.resource != *resource).then(|| Lost {
                 thing: thing.clone(),
                 winner: first.resource.clone(),
-                held: !first.waits,
+                held: first.standing == Standing::Holds,
             })
         })
     }

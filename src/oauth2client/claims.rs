@@ -14,15 +14,18 @@ use kube::{ResourceExt, core::DeserializeGuard, runtime::watcher::Event};
 use super::{
     desired::{Desired, owner_mark},
     error::{Failure, Reason},
+    hydra_admin::{Rules, place},
     observe::SecretSource,
+    relocation::{Held, held, left},
 };
 use crate::{
-    api::OAuth2Client,
+    api::{ConditionStatus, ConditionType, OAuth2Client, condition},
     controller::{
         Claims, ResourceKey, Wakers,
-        claims::{Claimant, Lost},
+        claims::{Claim, Claimant, Lost},
     },
     hydra::{self, ClientId},
+    instances::Target,
     kubernetes::{SecretState, ownership::Foreign},
 };
 
@@ -45,32 +48,86 @@ pub enum Thing {
     },
 }
 
-/// What `resource` claims, by itself: its Secret, and the client of that id in `instance`.
-///
-/// A resource that has a client is after no other: the id of a client does not change.
+/// Where the client of a resource is, and where it is to be: names of Hydras.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// The Hydra that holds it. None: there is no client, or it is where the operator may not look.
+    pub held: Option<String>,
+    /// The Hydra that is to hold it. None: the resource may not have the one that it asks for.
+    pub wanted: Option<String>,
+}
+
+/// Where the client of `resource` is and is to be; `name` names a Hydra.
 #[must_use]
-pub fn claimant(resource: &OAuth2Client, instance: &str) -> Claimant<Thing> {
+pub fn whereabouts(
+    resource: &OAuth2Client,
+    rules: &Rules,
+    name: impl Fn(&Target) -> Option<String>,
+) -> Whereabouts {
+    let place = place(&resource.spec, rules).ok();
     let status = resource.status.as_ref();
-    let mut named = BTreeMap::new();
+    let wanted = place.as_ref().and_then(|place| name(&place.target));
+    let stays = place.is_some_and(|place| left(status, &place, rules) == Held::Nowhere);
+    let held = match held(status, rules) {
+        Held::At(_) | Held::OutOfReach(_) if stays => wanted.clone(),
+        Held::At(target) => name(&target),
+        Held::Nowhere | Held::OutOfReach(_) => None,
+    };
+    Whereabouts { held, wanted }
+}
+
+/// What `resource` claims, by itself: its Secret, and the client of its id where that is and where
+/// it is to be.
+///
+/// A resource that has a client is after no other id: the id of a client does not change.
+#[must_use]
+pub fn claimant(resource: &OAuth2Client, whereabouts: &Whereabouts) -> Claimant<Thing> {
+    let mut named = client_claims(resource, whereabouts);
     let name = &resource.spec.secret_name;
     if !name.is_empty() {
         let namespace = resource.namespace().unwrap_or_default();
-        let pushed = status.and_then(|status| status.secret.as_ref());
+        let pushed = resource.status.as_ref().and_then(|status| status.secret.as_ref());
         let held = pushed.is_some_and(|secret| secret.name == *name);
-        named.insert(Thing::Secret { namespace, name: name.clone() }, held);
-    }
-    let recorded = status.and_then(|status| status.client_id.as_ref());
-    if let Some(id) = recorded.or(resource.spec.client_id.as_ref()).filter(|id| !id.is_empty()) {
-        let client = Thing::Client { instance: instance.to_owned(), id: id.clone() };
-        named.insert(client, recorded.is_some());
+        let claim = if held { Claim::Holds } else { Claim::Wants };
+        named.insert(Thing::Secret { namespace, name: name.clone() }, claim);
     }
     let metadata = &resource.metadata;
     Claimant {
         uid: metadata.uid.clone(),
         created: metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0),
         active: metadata.deletion_timestamp.is_none() && !resource.is_suspended(),
+        stuck: is_stuck(resource),
         named,
     }
+}
+
+fn client_claims(resource: &OAuth2Client, whereabouts: &Whereabouts) -> BTreeMap<Thing, Claim> {
+    let recorded = resource.status.as_ref().and_then(|status| status.client_id.as_ref());
+    let id = recorded.or(resource.spec.client_id.as_ref()).filter(|id| !id.is_empty());
+    let Some(id) = id else { return BTreeMap::new() };
+    let at = |instance: &String| Thing::Client { instance: instance.clone(), id: id.clone() };
+    let claims = match (&whereabouts.held, &whereabouts.wanted) {
+        (Some(held), Some(wanted)) if held != wanted => {
+            vec![(at(held), Claim::Leaves), (at(wanted), Claim::Wants)]
+        }
+        (Some(held), _) => vec![(at(held), Claim::Holds)],
+        (None, Some(wanted)) => vec![(at(wanted), Claim::Wants)],
+        (None, None) => Vec::new(),
+    };
+    claims.into_iter().collect()
+}
+
+/// Whether the resource, as it is declared now, waits for a person for a reason that is no lost
+/// conflict.
+fn is_stuck(resource: &OAuth2Client) -> bool {
+    let Some(status) = &resource.status else { return false };
+    let stalled = condition::get(&status.conditions, ConditionType::Stalled);
+    let lost = [Reason::ClientIdTaken, Reason::SecretNotOwned].map(Reason::as_str);
+    status.observed_generation == resource.metadata.generation
+        && stalled.is_some_and(|stalled| {
+            stalled.status == ConditionStatus::True
+                && !stalled.reason.as_deref().is_some_and(|reason| lost.contains(&reason))
+        })
 }
 
 /// The claims of all resources, and how those hear of it whom a change concerns.
@@ -94,26 +151,26 @@ impl Conflicts {
     }
 
     /// Takes in what the watch of `scope` tells. `listed` are the resources of the list under way,
-    /// `instance` names the Hydra of a resource.
+    /// `whereabouts` tells where the client of a resource is and is to be.
     pub fn follow(
         &self,
         event: &Event<DeserializeGuard<OAuth2Client>>,
         scope: Option<&str>,
         listed: &mut HashSet<ResourceKey>,
-        instance: &dyn Fn(&OAuth2Client) -> String,
+        whereabouts: &dyn Fn(&OAuth2Client) -> Whereabouts,
     ) {
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) => {
                 listed.insert(key_of(object));
-                self.exists(object, instance);
+                self.exists(object, whereabouts);
             }
             Event::InitDone => {
                 let in_scope = |key: &ResourceKey| scope.is_none_or(|scope| key.0 == scope);
                 self.wake(&self.claims.retain(in_scope, &std::mem::take(listed)));
                 self.unlisted().remove(&scope.map(ToOwned::to_owned));
             }
-            Event::Apply(object) => self.exists(object, instance),
+            Event::Apply(object) => self.exists(object, whereabouts),
             Event::Delete(object) => self.wake(&self.claims.remove(&key_of(object))),
         }
     }
@@ -122,12 +179,12 @@ impl Conflicts {
     fn exists(
         &self,
         object: &DeserializeGuard<OAuth2Client>,
-        instance: &dyn Fn(&OAuth2Client) -> String,
+        whereabouts: &dyn Fn(&OAuth2Client) -> Whereabouts,
     ) {
         let key = key_of(object);
         match &object.0 {
             Ok(resource) => {
-                let claimant = claimant(resource, &instance(resource));
+                let claimant = claimant(resource, &whereabouts(resource));
                 self.wake(&self.claims.set(&key, claimant));
             }
             Err(_) if self.claims.knows(&key) => {}

@@ -76,7 +76,7 @@ pub async fn cleanup(
 }
 
 /// The spec may name another Secret by now than the one that was written.
-fn secret_name<'a>(resource: &'a OAuth2Client, record: &'a Record) -> &'a str {
+pub(super) fn secret_name<'a>(resource: &'a OAuth2Client, record: &'a Record) -> &'a str {
     record.secret_name.as_ref().unwrap_or(&resource.spec.secret_name)
 }
 

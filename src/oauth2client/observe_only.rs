@@ -10,7 +10,7 @@ use kube::{ResourceExt, runtime::controller::Action};
 
 use super::{
     Context,
-    cleanup::{Farewell, farewell},
+    cleanup::{Farewell, farewell, secret_name},
     credentials::SecretStep,
     error::Failure,
     pass::{decide, parting},
@@ -54,13 +54,15 @@ pub enum Step {
     DeleteClient(ClientId),
     /// The resource goes, and its client is left in Hydra.
     LeaveClient,
+    /// The Secret of this name loses its owner, so that it outlives the resource.
+    ReleaseSecret(String),
     /// Nothing can be done, for this reason.
     Blocked(&'static str, String),
 }
 
 impl Step {
     /// Values of the label `action`: of a resource with nothing to do, and of those with something.
-    pub const ACTIONS: [&'static str; 9] = [
+    pub const ACTIONS: [&'static str; 10] = [
         "nothing",
         "create_secret",
         "complete_secret",
@@ -69,6 +71,7 @@ impl Step {
         "update_client",
         "delete_client",
         "leave_client",
+        "release_secret",
         "blocked",
     ];
 
@@ -81,6 +84,7 @@ impl Step {
             Self::UpdateClient(_) => "update_client",
             Self::DeleteClient(_) => "delete_client",
             Self::LeaveClient => "leave_client",
+            Self::ReleaseSecret(_) => "release_secret",
             Self::Blocked(..) => "blocked",
         }
     }
@@ -96,6 +100,7 @@ impl fmt::Display for Step {
             Self::UpdateClient(members) => write!(f, "update client: {}", members.join(", ")),
             Self::DeleteClient(id) => write!(f, "delete client {id}"),
             Self::LeaveClient => f.write_str("leave the client in Hydra"),
+            Self::ReleaseSecret(name) => write!(f, "release Secret {name}"),
             Self::Blocked(reason, message) => write!(f, "blocked: {reason} {message}"),
         }
     }
@@ -192,12 +197,17 @@ pub fn describe(plan: &Plan, secret: &str) -> Intent {
     Intent { steps, why: why.join(", and ") }
 }
 
-fn describe_farewell(farewell: Farewell) -> Intent {
+/// `secret` is the name of the Secret that was written.
+fn describe_farewell(farewell: Farewell, secret: &str) -> Intent {
     match farewell {
         Farewell::Revoke(clients) => {
             describe_revocation(clients.into_iter().map(|held| held.id).collect())
         }
-        Farewell::Orphan(_) | Farewell::Release => {
+        Farewell::Orphan(Some(_)) => Intent {
+            steps: vec![Step::LeaveClient, Step::ReleaseSecret(secret.to_owned())],
+            why: DELETED.to_owned(),
+        },
+        Farewell::Orphan(None) | Farewell::Release => {
             Intent { steps: vec![Step::LeaveClient], why: DELETED.to_owned() }
         }
     }
@@ -225,9 +235,11 @@ pub async fn intent(
         }
         let found = parting(resource, context, async |definition, record, from, holders| {
             let removes = context.removes_duplicates;
-            farewell(resource, definition, record, from, holders, removes).await
+            let secret = secret_name(resource, record);
+            let farewell = farewell(resource, definition, record, from, holders, removes).await;
+            farewell.map(|farewell| describe_farewell(farewell, secret))
         });
-        return found.await.map(describe_farewell);
+        return found.await;
     }
     if resource.is_suspended() {
         return Ok(Intent::nothing("the resource is suspended"));

@@ -21,8 +21,9 @@ use crate::{
     api::OAuth2Client,
     controller::ResourceKey,
     instance::Instance,
+    instances::Target,
     kubernetes::{ApiError, referrers::SecretEvent, streams},
-    oauth2client::{self, Context, Watched, sweep},
+    oauth2client::{self, Context, Watched, claims::whereabouts, sweep},
 };
 
 /// How long passes wait for the first list of Secrets. Later they read the Secrets one by one.
@@ -158,10 +159,11 @@ pub(super) fn run_controller(
             scope.api::<Watched>(&context.client),
             writer,
             move |event| {
-                let instance =
-                    |resource: &OAuth2Client| context.instance_of(resource).name().to_owned();
+                let name = |target: &Target| Some(context.instance(target).ok()?.name().to_owned());
+                let whereabouts =
+                    |resource: &OAuth2Client| whereabouts(resource, &context.rules, name);
                 let scope = namespace.as_deref();
-                context.conflicts.follow(event, scope, &mut relisted, &instance);
+                context.conflicts.follow(event, scope, &mut relisted, &whereabouts);
                 observe(event, &listed, &context);
                 if let Some(observer) = &context.observer
                     && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)

@@ -34,13 +34,13 @@ fn clients(url: &str, generation: Generation) -> String {
 }
 
 /// The argument that allows the Hydras at `urls`.
-fn allowing(urls: &[&str], generation: Generation) -> String {
+pub fn allowing(urls: &[&str], generation: Generation) -> String {
     let addresses: Vec<_> = urls.iter().map(|url| clients(url, generation)).collect();
     format!("--allow-resource-hydra-admin={}", addresses.join(","))
 }
 
 /// The spec that asks for the Hydra at `url`.
-fn at(url: &str) -> Value {
+pub fn at(url: &str) -> Value {
     json!({ "hydraAdmin": { "url": url } })
 }
 

@@ -60,7 +60,7 @@ async fn what_is_told_is_what_is_done_later(generation: Generation) {
     let options = OperatorOptions::new(world.hydra.admin_url()).observing();
     let mut observer = Operator::start(&world.cp, options).await;
     let summary = "Observed all resources, 8: nothing 2, create secret 2, create client 1, \
-                   update client 2, delete client 1, leave client 1, blocked 1";
+                   update client 2, delete client 1, leave client 1, release secret 1, blocked 1";
     told(&observer, summary).await;
     let delete = format!("delete client {deleted}");
     for (name, what) in [
@@ -68,7 +68,7 @@ async fn what_is_told_is_what_is_done_later(generation: Generation) {
         ("drifted", "update client: scope"),
         ("lost-secret", "create Secret; update client: client secret"),
         ("deleted", &delete),
-        ("kept", "leave the client in Hydra"),
+        ("kept", "leave the client in Hydra; release Secret kept-credentials"),
         ("missing", "create Secret; create client"),
         ("foreign", "blocked: SecretNotOwned Secret foreign-credentials exists"),
         ("suspended", "nothing"),

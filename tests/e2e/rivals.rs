@@ -9,8 +9,9 @@ use kube::{
 use serde_json::json;
 
 use crate::{
+    hydra_admin::{allowing, at},
     on_each_generation,
-    support::{Generation, eventually},
+    support::{Generation, Hydra, eventually},
     world::{World, client_id, message, shown},
 };
 
@@ -21,6 +22,8 @@ on_each_generation!(
     one_secret_serves_one_resource_and_then_the_next,
     the_users_secret_serves_one_resource_at_a_time,
     whoever_lets_go_is_succeeded_at_once,
+    whoever_cannot_go_on_keeps_nobody_waiting,
+    a_client_elsewhere_is_no_claim_on_the_same_id_here,
 );
 
 const PAIRS: usize = 20;
@@ -208,14 +211,72 @@ async fn the_users_secret_serves_one_resource_at_a_time(generation: Generation) 
 
 async fn whoever_lets_go_is_succeeded_at_once(generation: Generation) {
     let world = World::new("let-go", generation).await;
-    let invalid = json!({ "secretName": "shared", "tokenEndpointAuthMethod": "private_key_jwt" });
-    let older = world.create("older", &invalid).await;
-    world.shows("older", "Stalled=True InvalidSpec").await;
+    let older = world.create("older", &json!({ "secretName": "shared" })).await;
+    world.ready("older").await;
     create_younger(&world, &older, "younger", &json!({ "secretName": "shared" })).await;
-    let stalled = world.shows("younger", "Stalled=True SecretNotOwned").await;
-    assert!(message(&stalled).contains("/older, which is older"), "{}", message(&stalled));
+    world.shows("younger", "Stalled=True SecretNotOwned").await;
 
     world.edit("older", &json!({ "secretName": "another" })).await;
     world.ready("younger").await;
-    assert!(world.gets_token(&world.credentials("shared").await).await);
+    world.ready("older").await;
+    for secret in ["shared", "another"] {
+        assert!(world.gets_token(&world.credentials(secret).await).await, "{secret}");
+    }
+}
+
+async fn whoever_cannot_go_on_keeps_nobody_waiting(generation: Generation) {
+    let world = World::new("keeps-nobody", generation).await;
+    let invalid = json!({ "secretName": "shared", "tokenEndpointAuthMethod": "private_key_jwt" });
+    let older = world.create("invalid", &invalid).await;
+    world.shows("invalid", "Stalled=True InvalidSpec").await;
+    create_younger(&world, &older, "younger", &json!({ "secretName": "shared" })).await;
+    world.ready("younger").await;
+    world.edit("invalid", &json!({ "tokenEndpointAuthMethod": null })).await;
+    let stalled = world.shows("invalid", "Stalled=True SecretNotOwned").await;
+    assert!(message(&stalled).contains("/younger, which holds it"), "{}", message(&stalled));
+
+    // The older one loses the client, the younger one is after the Secret that both name then.
+    let id = format!("shop-{}", world.namespace);
+    let both = json!({ "clientId": id, "secretName": "second" });
+    let mut suspended = both.clone();
+    suspended["suspend"] = json!(true);
+    let older = world.create("loser", &suspended).await;
+    let own = json!({ "clientId": id, "secretName": "first" });
+    create_younger(&world, &older, "holder", &own).await;
+    world.ready("holder").await;
+    world.edit("loser", &json!({ "suspend": null })).await;
+    world.shows("loser", "Stalled=True ClientIdTaken").await;
+    world.edit("holder", &both).await;
+    assert_eq!(client_id(&world.ready("holder").await), id);
+    let credentials = world.credentials("second").await;
+    assert!(world.gets_token(&credentials).await);
+    world.shows("loser", "Stalled=True SecretNotOwned").await;
+    world.delete("holder").await;
+    world.gone("holder").await;
+    assert_eq!(client_id(&world.ready("loser").await), id);
+}
+
+async fn a_client_elsewhere_is_no_claim_on_the_same_id_here(generation: Generation) {
+    let other = Hydra::start(generation).await;
+    let allow = allowing(&[other.admin_url()], generation);
+    let world = World::with_args("elsewhere", Hydra::shared(generation).await, &[&allow]).await;
+    let id = format!("shop-{}", world.namespace);
+    let mover = world.create("mover", &json!({ "clientId": id })).await;
+    world.ready("mover").await;
+    let mut there = at(other.admin_url());
+    there["clientId"] = json!(id);
+    create_younger(&world, &mover, "holder", &there).await;
+    world.ready("holder").await;
+    let before = [world.in_hydra(&id).await, other.get_client(&id).await];
+
+    world.edit("mover", &at(other.admin_url())).await;
+    let stalled = world.shows("mover", "Stalled=True ClientIdTaken").await;
+    assert!(message(&stalled).contains("/holder, which holds it"), "{}", message(&stalled));
+    world.pass("holder").await;
+    world.ready("holder").await;
+    assert_eq!([world.in_hydra(&id).await, other.get_client(&id).await], before);
+
+    world.edit("mover", &json!({ "hydraAdmin": null })).await;
+    world.ready("mover").await;
+    assert!(world.gets_token(&world.credentials("mover-credentials").await).await);
 }

@@ -5,12 +5,13 @@ use super::*;
 type Index = Claims<&'static str, char>;
 
 fn claimant(age: i64, named: &[(char, bool)]) -> Claimant<char> {
-    Claimant {
-        uid: None,
-        created: Timestamp::from_second(age).unwrap(),
-        active: true,
-        named: named.iter().copied().collect(),
-    }
+    let claim = |held| if held { Claim::Holds } else { Claim::Wants };
+    claiming(age, named.iter().map(|(thing, held)| (*thing, claim(*held))).collect())
+}
+
+fn claiming(age: i64, named: BTreeMap<char, Claim>) -> Claimant<char> {
+    let created = Timestamp::from_second(age).unwrap();
+    Claimant { uid: None, created, active: true, stuck: false, named }
 }
 
 fn winner_of(index: &Index, thing: char) -> Option<&'static str> {
@@ -112,11 +113,65 @@ fn whoever_is_idle_keeps_what_it_holds_and_is_after_nothing() {
     assert_eq!((winner_of(&index, 'x'), winner_of(&index, 'y')), (Some("idle"), Some("active")));
 }
 
+/// `p` is older and holds nothing, `r` holds `x` and comes to want `y` as well.
+#[test]
+fn whoever_loses_to_a_holder_keeps_nobody_from_the_rest() {
+    let index = Index::default();
+    let _ = index.set(&"p", claimant(1, &[('x', false), ('y', false)]));
+    let _ = index.set(&"q", claimant(3, &[('y', false)]));
+    assert_eq!(winner_of(&index, 'y'), Some("p"));
+    let woken = index.set(&"r", claimant(2, &[('x', true)]));
+    assert_eq!(woken, ["p", "q"], "one loses, and the other wins because of that");
+    assert_eq!(winner_of(&index, 'y'), Some("q"));
+    let _ = index.set(&"r", claimant(2, &[('x', true), ('y', false)]));
+    assert_eq!(index.lost(&"r"), None);
+    assert_eq!(index.lost(&"p").map(|lost| lost.winner), Some("r"));
+    assert_eq!(index.remove(&"r"), ["p", "q"]);
+    assert_eq!(winner_of(&index, 'y'), Some("p"), "it could use it again");
+}
+
+#[test]
+fn a_pass_under_way_is_no_reason_to_give_up_the_rest() {
+    let index = Index::default();
+    let _ = index.set(&"old", claimant(1, &[('x', false)]));
+    let _ = index.set(&"young", claimant(2, &[('x', false), ('y', false)]));
+    let _ = index.set(&"youngest", claimant(3, &[('y', false)]));
+    assert_eq!(index.begin(&"old"), None);
+    assert_eq!(winner_of(&index, 'y'), Some("young"));
+    assert_eq!(index.prove(&"old"), ["young", "youngest"]);
+    assert_eq!(winner_of(&index, 'y'), Some("youngest"));
+}
+
+#[test]
+fn whoever_is_stuck_keeps_what_it_holds_and_comes_last_otherwise() {
+    let index = Index::default();
+    let stuck = |named| Claimant { stuck: true, ..claimant(1, named) };
+    let _ = index.set(&"stuck", stuck(&[('x', true), ('y', false), ('z', false)]));
+    let _ = index.set(&"other", claimant(2, &[('x', false)]));
+    let _ = index.set(&"another", claimant(2, &[('y', false)]));
+    assert_eq!(
+        ['x', 'y', 'z'].map(|thing| winner_of(&index, thing)),
+        [Some("stuck"), Some("another"), Some("stuck")]
+    );
+}
+
+#[test]
+fn what_a_resource_leaves_is_its_own_until_then_and_does_not_stop_it() {
+    let index = Index::default();
+    let leaving = BTreeMap::from([('x', Claim::Leaves), ('y', Claim::Wants)]);
+    let _ = index.set(&"leaving", claiming(2, leaving));
+    let _ = index.set(&"next", claimant(1, &[('x', false)]));
+    assert_eq!(winner_of(&index, 'x'), Some("leaving"));
+    let _ = index.set(&"rival", claimant(1, &[('x', true)]));
+    assert_eq!(winner_of(&index, 'x'), Some("rival"));
+    assert_eq!(index.lost(&"leaving"), None);
+}
+
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Set(usize, i64, bool, BTreeMap<char, bool>),
+    Set(usize, Claimant<char>),
     Remove(usize),
     List(BTreeSet<usize>),
     Begin(usize),
@@ -126,12 +181,21 @@ enum Step {
     Concede(char, usize),
 }
 
+fn thing() -> impl Strategy<Value = char> {
+    prop::sample::select(vec!['x', 'y'])
+}
+
+fn any_claimant() -> impl Strategy<Value = Claimant<char>> {
+    let claim = prop::sample::select(vec![Claim::Wants, Claim::Wants, Claim::Holds, Claim::Leaves]);
+    let named = prop::collection::btree_map(thing(), claim, 0..3);
+    (0..3_i64, prop::bool::weighted(0.8), prop::bool::weighted(0.2), named)
+        .prop_map(|(age, active, stuck, named)| Claimant { active, stuck, ..claiming(age, named) })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let name = || 0..NAMES.len();
-    let thing = || prop::sample::select(vec!['x', 'y']);
-    let named = prop::collection::btree_map(thing(), any::<bool>(), 0..3);
     prop_oneof![
-        5 => (name(), 0..3_i64, any::<bool>(), named).prop_map(|(n, a, b, c)| Step::Set(n, a, b, c)),
+        5 => (name(), any_claimant()).prop_map(|(name, claimant)| Step::Set(name, claimant)),
         1 => name().prop_map(Step::Remove),
         1 => prop::collection::btree_set(name(), 0..4).prop_map(Step::List),
         2 => name().prop_map(Step::Begin),
@@ -144,15 +208,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn take(index: &Index, step: &Step) -> Vec<&'static str> {
     match step {
-        Step::Set(name, age, active, named) => {
-            let claimant = Claimant {
-                uid: None,
-                created: Timestamp::from_second(*age).unwrap(),
-                active: *active,
-                named: named.clone(),
-            };
-            index.set(&NAMES[*name], claimant)
-        }
+        Step::Set(name, claimant) => index.set(&NAMES[*name], claimant.clone()),
         Step::Remove(name) => index.remove(&NAMES[*name]),
         Step::List(seen) => index.retain(|_| true, &seen.iter().map(|n| NAMES[*n]).collect()),
         Step::Begin(name) => {
@@ -173,6 +229,37 @@ fn order(index: &Index, thing: char) -> Vec<&'static str> {
         NAMES.iter().filter_map(|name| inner.ranks(name).remove(&thing)).collect();
     order.sort();
     order.into_iter().map(|rank| rank.resource).collect()
+}
+
+fn is_bereft(index: &Index, name: &'static str) -> bool {
+    index.lock().entries.get(name).is_some_and(|entry| entry.bereft)
+}
+
+/// From the entries alone.
+fn loses_to_a_holder(index: &Index, name: &'static str) -> bool {
+    let inner = index.lock();
+    let Some(entry) = inner.entries.get(name) else { return false };
+    let holds = |name: &&str, thing| inner.entries.get(name).is_some_and(|e| e.holds(thing));
+    entry.needs().any(|thing| {
+        let mut holders: Vec<_> = NAMES.into_iter().filter(|name| holds(name, thing)).collect();
+        holders.sort_by_key(|name| (inner.entries[name].claimant.created, *name));
+        holders.first().is_some_and(|first| *first != name)
+    })
+}
+
+/// A pass over each resource that could make use of it, which succeeds where it may begin. Returns
+/// whether there was one.
+fn round(index: &Index) -> bool {
+    let mut begun = false;
+    for name in NAMES {
+        let able = index.lock().entries.get(name).is_some_and(|entry| !entry.claimant.stuck);
+        if able && index.begin(&name).is_none() {
+            begun = true;
+            let _ = index.prove(&name);
+            let _ = index.end(&name);
+        }
+    }
+    begun
 }
 
 fn verdicts(index: &Index) -> Vec<(char, &'static str, bool)> {
@@ -206,6 +293,9 @@ proptest! {
             for thing in ['x', 'y'] {
                 prop_assert_eq!(winner_of(&index, thing), order(&index, thing).first().copied());
             }
+            for name in NAMES {
+                prop_assert_eq!(is_bereft(&index, name), loses_to_a_holder(&index, name), "{}", name);
+            }
             for (thing, name, wins) in &after {
                 let former = before.iter().find(|(t, n, _)| t == thing && n == name);
                 let concerned = former.is_none_or(|(_, _, won)| won != wins);
@@ -213,6 +303,27 @@ proptest! {
                     prop_assert!(woken.contains(name), "{step:?} {name} {thing}");
                 }
             }
+        }
+    }
+
+    /// Nobody waits for another that waits itself: there is always one that loses nothing, unless
+    /// each is stuck or claims what another has; and once all have had their turn, whoever has
+    /// lost has lost to a holder.
+    #[test]
+    fn nobody_waits_for_those_that_wait(claimants in prop::collection::vec(any_claimant(), 4)) {
+        let index = Index::default();
+        for (name, claimant) in NAMES.iter().zip(claimants) {
+            let _ = index.set(name, claimant);
+        }
+        let hopeless = |name: &'static str| {
+            index.lock().entries[name].claimant.stuck || loses_to_a_holder(&index, name)
+        };
+        prop_assert!(round(&index) || NAMES.into_iter().all(hopeless));
+        for _ in NAMES {
+            round(&index);
+        }
+        for name in NAMES {
+            prop_assert!(index.lost(&name).is_none() || hopeless(name), "{}", name);
         }
     }
 

@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use url::Url;
 
 use super::*;
+use crate::hydra::{Base, ClientsAddress};
 
 const HYDRA: &str = "default";
 
@@ -56,21 +58,8 @@ fn a_resource_claims_what_it_names_and_holds_what_its_status_names() {
     ];
     for (more, expected) in cases {
         let resource = resource(("team-a", "shop"), "2026-01-01T00:00:00Z", &more);
-        let claimed = claimant(&resource, HYDRA);
-        let claims: Vec<String> = claimed
-            .named
-            .iter()
-            .map(|(thing, held)| {
-                let verb = if *held { "holds" } else { "wants" };
-                match thing {
-                    Thing::Secret { namespace, name } => {
-                        format!("{verb} secret {namespace}/{name}")
-                    }
-                    Thing::Client { id, .. } => format!("{verb} client {id}"),
-                }
-            })
-            .collect();
-        assert_eq!(claims.join(", "), expected, "{more}");
+        let claimed = claimant(&resource, &at(HYDRA, &resource));
+        assert_eq!(shown(&claimed), expected, "{more}");
         assert!(claimed.active);
     }
     for idle in [
@@ -78,7 +67,89 @@ fn a_resource_claims_what_it_names_and_holds_what_its_status_names() {
         json!({ "metadata": { "deletionTimestamp": "2026-01-02T00:00:00Z" } }),
     ] {
         let resource = resource(("team-a", "shop"), "2026-01-01T00:00:00Z", &idle);
-        assert!(!claimant(&resource, HYDRA).active, "{idle}");
+        assert!(!claimant(&resource, &at(HYDRA, &resource)).active, "{idle}");
+    }
+}
+
+/// In place: where a client is recorded, that Hydra has it.
+fn at(instance: &str, resource: &OAuth2Client) -> Whereabouts {
+    let recorded = resource.status.as_ref().and_then(|status| status.client_id.as_ref());
+    Whereabouts { held: recorded.map(|_| instance.to_owned()), wanted: Some(instance.to_owned()) }
+}
+
+fn shown(claimant: &Claimant<Thing>) -> String {
+    let shown = claimant.named.iter().map(|(thing, claim)| {
+        let verb = match claim {
+            Claim::Wants => "wants",
+            Claim::Holds => "holds",
+            Claim::Leaves => "leaves",
+        };
+        match thing {
+            Thing::Secret { namespace, name } => format!("{verb} secret {namespace}/{name}"),
+            Thing::Client { instance, id } if instance == HYDRA => format!("{verb} client {id}"),
+            Thing::Client { instance, id } => format!("{verb} client {id} of {instance}"),
+        }
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_client_is_claimed_where_it_is_and_where_it_is_to_be() {
+    let allowed = ["http://b/clients", "http://c/clients"];
+    let rules = Rules {
+        own: Base::of(&Url::parse("http://hydra:4445").unwrap()),
+        own_port: None,
+        allowed: allowed.map(|text| ClientsAddress::parse(text).unwrap()).into(),
+    };
+    let at_c = json!({ "clientId": "x", "hydraAdmin": { "url": "http://c" } });
+    let at_d = json!({ "clientId": "x", "hydraAdmin": { "url": "http://d" } });
+    let cases = [
+        ("", json!({}), "wants client y"),
+        ("http://b", json!({}), "wants client y of b:80/clients"),
+        ("http://d", json!({}), ""),
+        ("", json!({ "clientId": "x" }), "holds client x"),
+        ("http://b", json!({ "clientId": "x" }), "wants client x of b:80/clients, leaves client x"),
+        ("http://c", at_c.clone(), "holds client x of c:80/clients"),
+        ("", at_c.clone(), "leaves client x of c:80/clients, wants client x"),
+        ("http://d", at_c, "holds client x of c:80/clients"),
+        ("http://d", json!({ "clientId": "x" }), "holds client x"),
+        ("http://b", at_d.clone(), "wants client x of b:80/clients"),
+        ("http://d", at_d, ""),
+    ];
+    let name = |target: &Target| match target {
+        Target::Own => Some(HYDRA.to_owned()),
+        Target::Other { address, .. } => Some(address.label()),
+    };
+    for (url, status, expected) in cases {
+        let spec = json!({ "clientId": "y", "secretName": "", "hydraAdmin": { "url": url } });
+        let more = json!({ "spec": spec, "status": status });
+        let resource = resource(("team-a", "shop"), "2026-01-01T00:00:00Z", &more);
+        let claimed = claimant(&resource, &whereabouts(&resource, &rules, name));
+        assert_eq!(shown(&claimed), expected, "{url} {status}");
+    }
+}
+
+#[test]
+fn whoever_needs_a_person_is_stuck_unless_it_lost_a_conflict() {
+    for (observed, stalled, reason, expected) in [
+        (2, "True", "InvalidSpec", true),
+        (2, "True", "HydraAdminNotAllowed", true),
+        (1, "True", "InvalidSpec", false),
+        (2, "False", "Synced", false),
+        (2, "False", "Suspended", false),
+        (2, "True", "ClientIdTaken", false),
+        (2, "True", "SecretNotOwned", false),
+    ] {
+        let more = json!({
+            "metadata": { "generation": 2 },
+            "status": {
+                "observedGeneration": observed,
+                "conditions": [{ "type": "Stalled", "status": stalled, "reason": reason }],
+            },
+        });
+        let resource = resource(("team-a", "shop"), "2026-01-01T00:00:00Z", &more);
+        let claimed = claimant(&resource, &at(HYDRA, &resource));
+        assert_eq!(claimed.stuck, expected, "{observed} {stalled} {reason}");
     }
 }
 
@@ -100,7 +171,7 @@ impl Watch {
     }
 
     fn tell(&mut self, event: &Event<DeserializeGuard<OAuth2Client>>) -> Vec<String> {
-        self.conflicts.follow(event, None, &mut self.listed, &|_| HYDRA.to_owned());
+        self.conflicts.follow(event, None, &mut self.listed, &|resource| at(HYDRA, resource));
         std::mem::take(&mut *self.woken.lock().unwrap())
     }
 

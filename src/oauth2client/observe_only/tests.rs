@@ -125,8 +125,12 @@ fn deletions_are_told_too() {
     for (intent, what) in [
         (describe_revocation(ids(&["a", "b"])), "delete client a; delete client b"),
         (describe_revocation(ids(&[])), "nothing"),
-        (describe_farewell(Farewell::Orphan(None)), "leave the client in Hydra"),
-        (describe_farewell(Farewell::Release), "leave the client in Hydra"),
+        (describe_farewell(Farewell::Orphan(None), "s"), "leave the client in Hydra"),
+        (
+            describe_farewell(Farewell::Orphan(Some(version("1"))), "s"),
+            "leave the client in Hydra; release Secret s",
+        ),
+        (describe_farewell(Farewell::Release, "s"), "leave the client in Hydra"),
     ] {
         assert_eq!(intent.to_string(), what);
     }
