@@ -7,6 +7,7 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     CONTROLLER, Context,
+    claims::LOST,
     error::{self, Failure, Reason},
     notices::{corrects_drift, notices},
     random::chance,
@@ -72,6 +73,9 @@ pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context
         | Outcome::Suspended => 0,
         Outcome::Failed(_) => context.backoff.failed(key.clone()),
     };
+    if matches!(&outcome, Outcome::Failed(failure) if LOST.contains(&failure.reason)) {
+        context.conflicts.refused(&key);
+    }
     let mut outcome = patiently(outcome, failures);
     count(resource, &outcome, context);
     match show(resource, &outcome, context).await {
