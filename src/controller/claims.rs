@@ -80,6 +80,8 @@ struct Entry<T> {
     proven: BTreeSet<T>,
     /// Whether another holds something that it claims.
     bereft: bool,
+    /// Whether it was seen to be refused what no other resource has.
+    refused: bool,
 }
 
 /// The least wins.
@@ -176,7 +178,21 @@ impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Claims<R, T> {
     /// A pass over `resource` has brought it what it is about to take.
     #[must_use]
     pub fn prove(&self, resource: &R) -> Vec<R> {
-        self.lock().amend(resource, |entry| entry.proven.extend(entry.taking.iter().cloned()))
+        self.lock().amend(resource, |entry| {
+            entry.refused = false;
+            entry.proven.extend(entry.taking.iter().cloned());
+        })
+    }
+
+    /// `resource` was refused what it claims. Where it has lost to none of the others, it comes last
+    /// from now on, until it gets something or claims something else.
+    #[must_use]
+    pub fn refuse(&self, resource: &R) -> Vec<R> {
+        let mut inner = self.lock();
+        if inner.lost(resource).is_some() {
+            return Vec::new();
+        }
+        inner.amend(resource, |entry| entry.refused = true)
     }
 
     /// `thing` was seen to be in the hands of one of those that claim it: the one that `is_holder`
@@ -242,10 +258,11 @@ impl<R: Clone + Eq + Hash + Ord, T: Clone + Eq + Hash + Ord> Claims<R, T> {
 impl<T: Clone + Ord> Entry<T> {
     fn new(claimant: Claimant<T>) -> Self {
         let (found, taking, proven) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { claimant, found, taking, proven, bereft: false }
+        Self { claimant, found, taking, proven, bereft: false, refused: false }
     }
 
     fn renew(&mut self, claimant: Claimant<T>) {
+        self.refused &= claimant.named == self.claimant.named;
         self.claimant = claimant;
         self.forget_unclaimed();
     }
@@ -260,7 +277,7 @@ impl<T: Clone + Ord> Entry<T> {
     /// What it claims, and how it stands with each.
     fn claims(&self) -> impl Iterator<Item = (&T, Standing)> {
         let things: BTreeSet<&T> = self.claimant.named.keys().chain(&self.found).collect();
-        let wants = if self.bereft || self.claimant.stuck {
+        let wants = if self.bereft || self.refused || self.claimant.stuck {
             Standing::WantsInVain
         } else {
             Standing::Wants

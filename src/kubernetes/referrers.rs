@@ -52,6 +52,7 @@ struct Inner<R> {
     by_resource: HashMap<R, SecretRef>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Entry<R> {
     /// Sorted. As a rule there is one: a tree would take half a kilobyte for it.
     resources: Vec<R>,

@@ -48,6 +48,9 @@ pub enum Thing {
     },
 }
 
+/// The reasons of those who have lost to another resource, or to a stranger.
+pub const LOST: [Reason; 2] = [Reason::ClientIdTaken, Reason::SecretNotOwned];
+
 /// Where the client of a resource is, and where it is to be: names of Hydras.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whereabouts {
@@ -122,7 +125,7 @@ fn client_claims(resource: &OAuth2Client, whereabouts: &Whereabouts) -> BTreeMap
 fn is_stuck(resource: &OAuth2Client) -> bool {
     let Some(status) = &resource.status else { return false };
     let stalled = condition::get(&status.conditions, ConditionType::Stalled);
-    let lost = [Reason::ClientIdTaken, Reason::SecretNotOwned].map(Reason::as_str);
+    let lost = LOST.map(Reason::as_str);
     status.observed_generation == resource.metadata.generation
         && stalled.is_some_and(|stalled| {
             stalled.status == ConditionStatus::True
@@ -256,6 +259,12 @@ impl Conflicts {
                     .concede(&thing, |(_, claims), of| *claims == name && of == Some(uid.as_str())),
             );
         }
+    }
+
+    /// A pass over `resource` has failed because something belongs to somebody else. A stranger, who
+    /// is none of the resources, may keep it for good.
+    pub fn refused(&self, resource: &ResourceKey) {
+        self.wake(&self.claims.refuse(resource));
     }
 
     /// Whether all resources are known.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use kube::{Api, Client};
+use kube::{Api, Client, core::PartialObjectMeta};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -91,9 +91,9 @@ impl Context {
                 && matches!(held(resource.status.as_ref(), &self.rules), Held::At(target) if is(&target)))
     }
 
-    /// The resources of `namespace`.
+    /// The resources of `namespace`, of which only the metadata is read.
     #[must_use]
-    pub fn resources(&self, namespace: &str) -> Api<OAuth2Client> {
+    pub fn metadata(&self, namespace: &str) -> Api<PartialObjectMeta<OAuth2Client>> {
         Api::namespaced(self.client.clone(), namespace)
     }
 

@@ -34,12 +34,13 @@ pub mod survey;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
+mod undecodable;
 
-use std::{convert::Infallible, sync::Arc, time::Instant};
+use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Instant};
 
 use kube::{
     ResourceExt,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, PartialObjectMeta, error_boundary::InvalidObject},
     runtime::{
         controller::Action,
         finalizer::{self, Event, finalizer},
@@ -85,15 +86,15 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         name = object.name_any()
     );
     let timer = context.metrics.reconcile_started(CONTROLLER);
+    let key = || (object.namespace().unwrap_or_default(), object.name_any());
     let work = async {
         match &object.0 {
             Ok(resource) => Box::pin(dispatch(resource.clone(), &context)).await,
-            Err(invalid) => report::undecodable(invalid, &context).await,
+            Err(invalid) => Box::pin(undecodable(invalid, key(), &context)).await,
         }
     };
     // The pass has its own limit, within which it can tell how it ended; this one is for the rest.
     let limited = tokio::time::timeout(context.pass_limit * 2, work).instrument(span).await;
-    let key = || (object.namespace().unwrap_or_default(), object.name_any());
     let (action, result) = limited.unwrap_or_else(|_| report::given_up(key(), &context));
     timer.finish(result);
     Ok(action)
@@ -131,16 +132,41 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     Box::pin(finalize(resource, Some(look), context)).await
 }
 
-/// A pass under the finalizer, or the deletion that it holds up.
+/// An object that does not decode is told so, and deleted like any other.
+async fn undecodable(
+    invalid: &InvalidObject,
+    key: ResourceKey,
+    context: &Context,
+) -> report::Reported {
+    match undecodable::read(invalid, &key, context).await {
+        Ok(Some(resource)) if resource.metadata.deletion_timestamp.is_some() => {
+            Box::pin(dispatch(resource, context)).await
+        }
+        Ok(Some(resource)) => report::undecodable(&resource, &invalid.error, context).await,
+        Ok(None) => report::unchanged(),
+        Err(error) => {
+            tracing::warn!(%error, "Could not read an object that does not decode");
+            report::given_up(key, context)
+        }
+    }
+}
+
+/// A pass under the finalizer, or the deletion that it holds up. The finalizer is written by the
+/// metadata alone, so that it does not matter whether the rest decodes.
 async fn finalize(
     resource: Arc<OAuth2Client>,
     mut look: Option<Look<'_, ResourceKey>>,
     context: &Context,
 ) -> report::Reported {
-    let api = context.resources(&resource.namespace().unwrap_or_default());
+    let api = context.metadata(&resource.namespace().unwrap_or_default());
+    let object = Arc::new(PartialObjectMeta {
+        types: None,
+        metadata: resource.metadata.clone(),
+        _phantom: PhantomData,
+    });
     let mut reported = report::unchanged();
-    let result = finalizer(&api, FINALIZER, resource.clone(), async |event| match event {
-        Event::Apply(resource) => {
+    let result = finalizer(&api, FINALIZER, object, async |event| match event {
+        Event::Apply(_) => {
             let pass = limited(context, &resource, Box::pin(pass(&resource, context))).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
             let applied = matches!(outcome, Outcome::Applied { .. });
@@ -150,7 +176,7 @@ async fn finalize(
             reported = report::report(&resource, outcome, context).await;
             Ok(reported.0.clone())
         }
-        Event::Cleanup(resource) => {
+        Event::Cleanup(_) => {
             let revoked = limited(context, &resource, revoke(&resource, context)).await;
             if let Err(failure) = &revoked {
                 let outcome = Outcome::Failed(failure.clone());

@@ -3,14 +3,11 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::{
-    Api, Resource, ResourceExt,
-    core::{PartialObjectMeta, error_boundary::InvalidObject},
-    runtime::controller::Action,
-};
+use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     CONTROLLER, Context,
+    claims::LOST,
     error::{self, Failure, Reason},
     notices::{corrects_drift, notices},
     random::chance,
@@ -21,7 +18,7 @@ use super::{
     survey::key_of,
 };
 use crate::{
-    api::{OAuth2Client, OAuth2ClientSpec},
+    api::OAuth2Client,
     controller::{
         Class, ResourceKey,
         backoff::{self, jittered},
@@ -76,6 +73,9 @@ pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context
         | Outcome::Suspended => 0,
         Outcome::Failed(_) => context.backoff.failed(key.clone()),
     };
+    if matches!(&outcome, Outcome::Failed(failure) if LOST.contains(&failure.reason)) {
+        context.conflicts.refused(&key);
+    }
     let mut outcome = patiently(outcome, failures);
     count(resource, &outcome, context);
     match show(resource, &outcome, context).await {
@@ -132,24 +132,20 @@ pub async fn finalizer_refused(
     report(resource, Outcome::Failed(Failure { class, ..failure }), context).await
 }
 
-/// Tells that an object is no `OAuth2Client`. It is left as it is: nothing it says can be trusted.
-pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Reported {
-    let mut resource = OAuth2Client::new("", OAuth2ClientSpec::default());
-    resource.metadata = invalid.metadata.clone();
-    let failure = Failure::terminal(
-        Reason::Undecodable,
-        format!("the resource does not decode: {}", invalid.error),
-    );
+/// Tells that an object is no `OAuth2Client`, for this `error`; `resource` is what can be read of
+/// it. It is left as it is: nothing it says can be trusted.
+pub async fn undecodable(resource: &OAuth2Client, error: &str, context: &Context) -> Reported {
+    let message = format!("the resource does not decode: {error}");
+    let failure = Failure::terminal(Reason::Undecodable, message);
     if let Some(observer) = &context.observer {
-        return observer.report(&key_of(&resource), Err(failure), context);
+        return observer.report(&key_of(resource), Err(failure), context);
     }
     let outcome = Outcome::Failed(failure);
-    count(&resource, &outcome, context);
-    match show(&resource, &outcome, context).await {
-        // Its former status does not decode either: looking again would write the same once more.
+    count(resource, &outcome, context);
+    match show(resource, &outcome, context).await {
         Ok(()) => (Action::await_change(), ReconcileResult::Error),
         Err(error) if error.is_absent() => unchanged(),
-        Err(_) => given_up(key_of(&resource), context),
+        Err(_) => given_up(key_of(resource), context),
     }
 }
 
@@ -234,8 +230,7 @@ async fn show(
     let old = resource.status.clone().unwrap_or_default();
     if new != old {
         let namespace = resource.namespace().unwrap_or_default();
-        let api =
-            Api::<PartialObjectMeta<OAuth2Client>>::namespaced(context.client.clone(), &namespace);
+        let api = context.metadata(&namespace);
         let (name, uid) = (resource.name_any(), resource.uid());
         let version = kubernetes::status::patch(&api, &name, uid.as_deref(), &old, &new).await?;
         context.statuses.wrote((namespace, name), uid, version.as_deref(), new, Instant::now());

@@ -76,10 +76,11 @@ fn former_keys() -> KeyPair {
 
 /// Keys that are good as well if a Secret has them already.
 fn accepted(spec: &OAuth2ClientSpec) -> Option<KeyPair> {
-    let names = spec.secret_keys.as_ref();
-    let named =
-        names.is_some_and(|names| names.client_id.is_some() || names.client_secret.is_some());
-    (!named).then(former_keys)
+    let asks = spec
+        .secret_keys
+        .as_ref()
+        .is_some_and(|names| names.client_id.is_some() || names.client_secret.is_some());
+    (!asks).then(former_keys)
 }
 
 /// Whether the `recorded` keys are those that the Secret shall have.

@@ -103,6 +103,7 @@ async fn what_is_told_is_what_is_done_later(generation: Generation) {
         assert!(world.gets_token(&credentials).await, "{name}");
     }
     assert_eq!(world.in_hydra(&deleted).await, None);
+    // It was Ready all along, so that its status does not tell when.
     eventually("the drift is corrected", async || {
         world.in_hydra(&drifted).await.unwrap()["scope"] == "read write"
     })

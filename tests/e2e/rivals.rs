@@ -23,6 +23,7 @@ on_each_generation!(
     the_users_secret_serves_one_resource_at_a_time,
     whoever_lets_go_is_succeeded_at_once,
     whoever_cannot_go_on_keeps_nobody_waiting,
+    whoever_is_refused_by_a_stranger_keeps_nobody_waiting,
     a_client_elsewhere_is_no_claim_on_the_same_id_here,
 );
 
@@ -254,6 +255,19 @@ async fn whoever_cannot_go_on_keeps_nobody_waiting(generation: Generation) {
     world.delete("holder").await;
     world.gone("holder").await;
     assert_eq!(client_id(&world.ready("loser").await), id);
+}
+
+async fn whoever_is_refused_by_a_stranger_keeps_nobody_waiting(generation: Generation) {
+    let world = World::new("stranger", generation).await;
+    let id = format!("shop-{}", world.namespace);
+    world.create_secret("strangers", &json!({ "password": "hunter22" })).await;
+    let refused = json!({ "clientId": id, "secretName": "strangers" });
+    let older = world.create("refused", &refused).await;
+    world.shows("refused", "Stalled=True SecretNotOwned").await;
+    create_younger(&world, &older, "younger", &json!({ "clientId": id })).await;
+    assert_eq!(client_id(&world.ready("younger").await), id);
+    assert!(world.gets_token(&world.credentials("younger-credentials").await).await);
+    world.assert_no_secret_leaked(&["hunter22"]).await;
 }
 
 async fn a_client_elsewhere_is_no_claim_on_the_same_id_here(generation: Generation) {

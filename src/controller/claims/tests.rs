@@ -156,6 +156,27 @@ fn whoever_is_stuck_keeps_what_it_holds_and_comes_last_otherwise() {
 }
 
 #[test]
+fn whoever_is_refused_by_a_stranger_keeps_nobody_from_the_rest() {
+    let index = Index::default();
+    let both = || claimant(1, &[('x', false), ('y', false)]);
+    let _ = index.set(&"old", both());
+    let _ = index.set(&"young", claimant(2, &[('y', false)]));
+    assert!(index.refuse(&"young").is_empty(), "it has lost to another");
+    assert_eq!(index.refuse(&"old"), ["old", "young"]);
+    assert!(index.set(&"old", both()).is_empty(), "it says the same");
+    assert_eq!(winner_of(&index, 'y'), Some("young"));
+    let _ = index.set(&"old", claimant(1, &[('y', false), ('z', false)]));
+    assert_eq!(winner_of(&index, 'y'), Some("old"));
+    assert_eq!(index.refuse(&"old"), ["old", "young"]);
+    let _ = index.remove(&"young");
+    assert_eq!(index.begin(&"old"), None);
+    let _ = index.prove(&"old");
+    let _ = index.end(&"old");
+    assert_eq!(index.set(&"young", claimant(2, &[('y', false)])), [""; 0]);
+    assert_eq!(winner_of(&index, 'y'), Some("old"));
+}
+
+#[test]
 fn what_a_resource_leaves_is_its_own_until_then_and_does_not_stop_it() {
     let index = Index::default();
     let leaving = BTreeMap::from([('x', Claim::Leaves), ('y', Claim::Wants)]);
@@ -178,6 +199,7 @@ enum Step {
     End(usize),
     Find(usize, Option<char>),
     Prove(usize),
+    Refuse(usize),
     Concede(char, usize),
 }
 
@@ -202,6 +224,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => name().prop_map(Step::End),
         1 => (name(), prop::option::of(thing())).prop_map(|(n, t)| Step::Find(n, t)),
         1 => name().prop_map(Step::Prove),
+        1 => name().prop_map(Step::Refuse),
         1 => (thing(), name()).prop_map(|(t, n)| Step::Concede(t, n)),
     ]
 }
@@ -218,6 +241,7 @@ fn take(index: &Index, step: &Step) -> Vec<&'static str> {
         Step::End(name) => index.end(&NAMES[*name]),
         Step::Find(name, thing) => index.find(&NAMES[*name], *thing).0,
         Step::Prove(name) => index.prove(&NAMES[*name]),
+        Step::Refuse(name) => index.refuse(&NAMES[*name]),
         Step::Concede(thing, name) => index.concede(thing, |other, _| *other == NAMES[*name]),
     }
 }
