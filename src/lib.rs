@@ -11,7 +11,8 @@
 //! | [`api`] | the custom resources and their definitions | do IO |
 //! | [`hydra`] | the admin API of Hydra | know Kubernetes |
 //! | [`kubernetes`] | ownership, watches, events, status patches | know Hydra |
-//! | [`controller`] | outcome classes, backoff, the context of a reconcile | know a resource kind |
+//! | [`controller`] | outcome classes, backoff, claims of several resources on one thing | know a resource kind |
+//! | [`instance`], [`instances`] | what belongs to one Hydra, and which Hydras there are | know Kubernetes |
 //! | [`oauth2client`] | the reconcile of an `OAuth2Client` | |
 //! | [`operator`] | the composition root | decide anything |
 

@@ -26,7 +26,9 @@ impl Servers {
         )
         .await;
         let hydra = screen::timed("Hydra 2", Hydra::start(Generation::V2)).await;
-        let options = OperatorOptions::new(hydra.admin_url()).binary(operator_binary());
+        let public = format!("--hydra-public-url={}", hydra.public_url());
+        let options =
+            OperatorOptions::new(hydra.admin_url()).args([public]).binary(operator_binary());
         let operator = screen::timed(
             "hydra-operator, as the ServiceAccount of deploy/rbac",
             Operator::start(&control_plane, options),
