@@ -279,6 +279,10 @@ fn tamed(mut spec: Value, former: &Value) -> Value {
     if grants.as_array().is_some_and(Vec::is_empty) {
         *grants = json!(["client_credentials"]);
     }
+    let lifespans = members.get_mut("tokenLifespans").and_then(Value::as_object_mut);
+    for lifespan in lifespans.into_iter().flat_map(Map::values_mut) {
+        *lifespan = json!("1h30m");
+    }
     spec
 }
 
