@@ -126,6 +126,7 @@ pub async fn run(
         tokio::select! {
             () = published(
                 publisher,
+                || context.limit.available_permits() == 0,
                 Box::pin(work(&context, scopes, made, settings.concurrency, &shutdown)),
             ) => {}
             () = too_long_a_drain(&shutdown) => {}
@@ -139,13 +140,17 @@ pub async fn run(
 }
 
 /// `work`, and after it what it has left to be published.
-async fn published(publisher: Publisher, work: impl Future<Output = ()>) {
+async fn published(
+    publisher: Publisher,
+    is_busy: impl Fn() -> bool,
+    work: impl Future<Output = ()>,
+) {
     let ended = CancellationToken::new();
     let work = async {
         work.await;
         ended.cancel();
     };
-    tokio::join!(publisher.run(ended.cancelled()), work);
+    tokio::join!(publisher.run(ended.cancelled(), is_busy), work);
 }
 
 /// What a pass leaves undone the next start finds; an end by force would come without a word.
@@ -190,6 +195,7 @@ async fn work(
         let (reader, writer) = reflector::store::<Watched>();
         let (wake, woken) = mpsc::unbounded();
         expect_conflicts(context, &scope, &wake);
+        let filled = scope.is_filled();
         controllers.push(run_controller(
             context.clone(),
             scope,
@@ -198,7 +204,7 @@ async fn work(
             concurrency,
             shutdown.clone(),
         ));
-        stores.add(reader, wake);
+        stores.add(reader, wake, filled);
     }
     let stores = &stores;
     let sweeps = made.for_each_concurrent(None, async |instance| {

@@ -169,6 +169,21 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
         }
     }
 
+    /// A pass has found that `secret` exists.
+    pub fn found(&self, secret: &SecretRef) {
+        if let Some(entry) = self.lock().by_secret.get_mut(secret) {
+            entry.exists = true;
+        }
+    }
+
+    /// Whether `secret` is known to exist. That it is not known says nothing.
+    #[must_use]
+    pub fn is_known(&self, secret: &SecretRef) -> bool {
+        let inner = self.lock();
+        let entry = inner.by_secret.get(secret);
+        entry.is_some_and(|entry| entry.exists || matches!(entry.heard, Heard::Version(_)))
+    }
+
     /// The version of `secret` as it is now, as far as that is known without a request.
     #[must_use]
     pub fn version(&self, secret: &SecretRef) -> Option<SecretVersion> {

@@ -104,6 +104,10 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
 async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported {
     let key = key_of(&resource);
     let now = Instant::now();
+    // The watch may show it for a moment longer.
+    if context.statuses.has_parted(&key, resource.metadata.uid.as_deref()) {
+        return report::unchanged();
+    }
     let resource = Arc::new(context.statuses.freshest(&key, resource, now));
     refer(&resource, context);
     if let Some(observer) = &context.observer {
@@ -188,7 +192,9 @@ async fn finalize(
     .await;
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
-            forget(&key_of(&resource), context);
+            let key = key_of(&resource);
+            forget(&key, context);
+            context.statuses.parted(key, resource.uid());
             reported
         }
         Ok(_) | Err(finalizer::Error::ApplyFailed(_) | finalizer::Error::CleanupFailed(_)) => {

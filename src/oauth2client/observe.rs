@@ -76,6 +76,8 @@ pub struct Sources<'a> {
     pub secret: SecretSource<'a>,
     /// The Hydra.
     pub instance: &'a Instance,
+    /// Whether the Secret is taken not to exist: creating it shows if that is wrong.
+    pub secret_is_new: bool,
     /// Whether the administrator allows that duplicates are deleted.
     pub removes_duplicates: bool,
     /// Whether a value is the one that Hydra was last given for the client of this id, as far as
@@ -89,7 +91,11 @@ pub async fn observe(
     record: Record,
     from: &Sources<'_>,
 ) -> Result<Observed, Failure> {
-    let secret = read_secret(&desired.secret_name, from).await?;
+    let secret = if from.secret_is_new {
+        SecretState::Absent
+    } else {
+        read_secret(&desired.secret_name, from).await?
+    };
     let known = known_id(desired, &record, &secret)?;
     let idle = record.is_idle(&secret);
     let unobserved = |failure: Failure| match failure.class {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::OAuth2Client,
-    controller::ResourceKey,
+    controller::{Class, ResourceKey},
     hydra::{ClientId, WellKnown},
     instance::Instance,
     kubernetes::{
@@ -60,6 +60,9 @@ pub async fn pass(resource: &OAuth2Client, context: &Context) -> Result<Outcome,
     if writing.end() {
         context.looks.ask(key.clone());
         context.conflicts.wake(std::slice::from_ref(&key));
+    }
+    if matches!(&applied, Err(failure) if failure.class == Class::Conflict) {
+        context.referrers.found(&name);
     }
     let applied = applied?;
     lease.keep();
@@ -113,7 +116,13 @@ pub async fn decide<'a>(
         context.sent.last(key, bearer, secret)
     };
     let removes_duplicates = context.removes_duplicates;
-    let from = Sources { secret, instance: &instance, removes_duplicates, last_sent: &last_sent };
+    let from = Sources {
+        secret,
+        instance: &instance,
+        secret_is_new: secret_is_new(resource, &desired, context),
+        removes_duplicates,
+        last_sent: &last_sent,
+    };
     let observed = observe(&desired, record, &from).await;
     let observed = concede_secret(observed, key, &desired, &secret, context).await?;
     if let Some(version) = observed.secret.version() {
@@ -123,6 +132,18 @@ pub async fn decide<'a>(
     let plan = plan(&desired, &shape, &observed, &fresh)
         .inspect_err(|failure| concede_client(failure, &observed, &instance, context))?;
     Ok((Decision { desired, shape, plan, instance, relocation }, lease))
+}
+
+/// Whether to create the Secret without having looked for it: of a resource that nobody has seen
+/// before, and whose Secret nobody has told of, the Secret is as a rule new as well. The creation
+/// fails where it is not, and the next pass reads it.
+fn secret_is_new(resource: &OAuth2Client, desired: &Desired, context: &Context) -> bool {
+    let observed = resource.status.as_ref().and_then(|status| status.observed_generation);
+    let secret = (resource.namespace().unwrap_or_default(), desired.secret_name.clone());
+    observed.is_none_or(|generation| generation < 0)
+        && !desired.require_existing_secret
+        && context.observer.is_none()
+        && !context.referrers.is_known(&secret)
 }
 
 /// The owner of a Secret that is another resource's is the holder of what both claim.

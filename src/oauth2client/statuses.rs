@@ -26,6 +26,8 @@ const SMALLEST_SWEEP: usize = 64;
 #[derive(Default)]
 pub struct Statuses {
     written: Mutex<HashMap<ResourceKey, Written>>,
+    /// Uids of resources that are about to go.
+    gone: Mutex<HashMap<ResourceKey, Option<String>>>,
     /// Number of entries at which those that do not count any more are dropped.
     sweep_at: AtomicUsize,
 }
@@ -38,6 +40,18 @@ struct Written {
 }
 
 impl Statuses {
+    /// The resource of this `uid` has lost its finalizer, so that it is about to go.
+    pub fn parted(&self, key: ResourceKey, uid: Option<String>) {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).insert(key, uid);
+    }
+
+    /// Whether the watch still shows a resource of this `uid` that is gone.
+    #[must_use]
+    pub fn has_parted(&self, key: &ResourceKey, uid: Option<&str>) -> bool {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.get(key).is_some_and(|known| known.as_deref() == uid)
+    }
+
     /// `status` was written to the resource of this `uid`, which has `resource_version` since.
     pub fn wrote(
         &self,
@@ -84,6 +98,7 @@ impl Statuses {
     /// The resource is gone.
     pub fn forget(&self, key: &ResourceKey) {
         self.lock().remove(key);
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ResourceKey, Written>> {
@@ -97,6 +112,16 @@ mod tests {
 
     use super::*;
     use crate::oauth2client::testing::resource;
+
+    #[test]
+    fn a_resource_parts_once_and_a_namesake_is_another() {
+        let statuses = Statuses::default();
+        let key = ("team-a".to_owned(), "shop".to_owned());
+        statuses.parted(key.clone(), Some("u".into()));
+        assert!(statuses.has_parted(&key, Some("u")) && !statuses.has_parted(&key, Some("v")));
+        statuses.forget(&key);
+        assert!(!statuses.has_parted(&key, Some("u")));
+    }
 
     #[test]
     fn a_status_counts_until_the_watch_shows_it() {

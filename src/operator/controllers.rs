@@ -33,6 +33,8 @@ const SECRETS_LIMIT: Duration = Duration::from_secs(15);
 pub(super) struct Scope {
     namespace: Option<String>,
     filled: Gate,
+    /// Cancelled when the store is filled. Of those that wait in a store for that, one alone is woken.
+    is_filled: CancellationToken,
 }
 
 impl Scope {
@@ -40,7 +42,16 @@ impl Scope {
         let place = namespace
             .as_deref()
             .map_or("all namespaces".to_owned(), |namespace| format!("namespace {namespace}"));
-        Self { namespace, filled: readiness.gate(format!("the OAuth2Clients of {place}")) }
+        Self {
+            namespace,
+            filled: readiness.gate(format!("the OAuth2Clients of {place}")),
+            is_filled: CancellationToken::new(),
+        }
+    }
+
+    /// Cancelled when the store is filled.
+    pub(super) fn is_filled(&self) -> CancellationToken {
+        self.is_filled.clone()
     }
 
     fn api<K>(&self, client: &Client) -> Api<K>
@@ -58,21 +69,25 @@ impl Scope {
 #[derive(Default)]
 pub(super) struct Stores {
     scopes: Vec<(Store<Watched>, mpsc::UnboundedSender<ObjectRef<Watched>>)>,
+    filled: Vec<CancellationToken>,
 }
 
 impl Stores {
-    /// Adds those in `store`, to be woken through `wake`.
+    /// Adds those in `store`, to be woken through `wake`. `filled` is cancelled when the store is
+    /// filled.
     pub(super) fn add(
         &mut self,
         store: Store<Watched>,
         wake: mpsc::UnboundedSender<ObjectRef<Watched>>,
+        filled: CancellationToken,
     ) {
         self.scopes.push((store, wake));
+        self.filled.push(filled);
     }
 
     /// Waits until all of them hold what the API server had when the watches began.
     pub(super) async fn filled(&self) {
-        join_all(self.scopes.iter().map(|(store, _)| streams::filled(store))).await;
+        join_all(self.filled.iter().map(CancellationToken::cancelled)).await;
     }
 
     /// Those that a sweep of `instance` is about.
@@ -206,6 +221,7 @@ pub(super) fn run_controller(
         let fills = async {
             streams::filled(&reader).await;
             scope.filled.open();
+            scope.is_filled.cancel();
             std::future::pending::<()>().await;
         };
         // Before its store is filled a controller runs no pass, and does not end by itself either.
