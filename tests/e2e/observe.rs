@@ -139,7 +139,8 @@ async fn an_empty_cluster_and_a_hydra_that_is_away_are_told(generation: Generati
     told(&world.operator, "Observed all resources, 0").await;
 
     world.hydra.own().stop().await;
-    world.create("shop", &json!({})).await;
+    // A client of this id may be there: that has to be asked.
+    world.create("shop", &json!({ "clientId": format!("shop-{}", world.namespace) })).await;
     told(&world.operator, "Observed all resources, 1: blocked 1").await;
     assert!(tells(&world.operator, &world.namespace, "shop", "blocked: HydraUnreachable"));
     world.hydra.own().start_again().await;

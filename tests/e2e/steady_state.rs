@@ -22,6 +22,7 @@ async fn converged_resources_cause_no_write(generation: Generation) {
     world.create_many("app", COUNT, |n| spec(n % SPECS)).await;
     world.all_ready(COUNT).await;
     world.two_sweeps().await;
+    world.published().await;
     let (writes, versions) = (Writes::of(&world).await, versions(&world).await);
 
     let passes = world.passes().await;

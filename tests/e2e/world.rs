@@ -278,7 +278,7 @@ impl World {
     }
 
     /// Events are published after the pass that they are about.
-    async fn published(&self) {
+    pub async fn published(&self) {
         eventually("no event waits to be published", async || {
             match self.operator.metrics_if_running().await {
                 Some(samples) => {
