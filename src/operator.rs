@@ -126,6 +126,7 @@ pub async fn run(
         tokio::select! {
             () = published(
                 publisher,
+                || context.limit.available_permits() < settings.concurrency.into(),
                 Box::pin(work(&context, scopes, made, settings.concurrency, &shutdown)),
             ) => {}
             () = too_long_a_drain(&shutdown) => {}
@@ -139,13 +140,17 @@ pub async fn run(
 }
 
 /// `work`, and after it what it has left to be published.
-async fn published(publisher: Publisher, work: impl Future<Output = ()>) {
+async fn published(
+    publisher: Publisher,
+    is_busy: impl Fn() -> bool,
+    work: impl Future<Output = ()>,
+) {
     let ended = CancellationToken::new();
     let work = async {
         work.await;
         ended.cancel();
     };
-    tokio::join!(publisher.run(ended.cancelled()), work);
+    tokio::join!(publisher.run(ended.cancelled(), is_busy), work);
 }
 
 /// What a pass leaves undone the next start finds; an end by force would come without a word.

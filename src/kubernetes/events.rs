@@ -1,6 +1,6 @@
 //! Events: one per transition, and none of them may fail a reconcile.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -10,6 +10,11 @@ use kube::{
 use tokio::sync::mpsc;
 
 use super::ApiError;
+
+/// How long an event waits at most for a quiet moment, once it is its turn.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+/// How often it is looked whether the moment is quiet.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Longest note that the API server takes: 1 kB (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
@@ -108,14 +113,20 @@ impl Events {
 
 impl Publisher {
     /// Publishes events until `ended` completes and those that are queued by then are published. A
-    /// failure is logged and forgotten.
-    pub async fn run(mut self, ended: impl Future<Output = ()>) {
+    /// failure is logged and forgotten. While `is_busy` the API server has better things to do, and
+    /// events trickle.
+    pub async fn run(mut self, ended: impl Future<Output = ()>, is_busy: impl Fn() -> bool) {
         tokio::pin!(ended);
         let mut is_open = true;
         loop {
             tokio::select! {
                 queued = self.queue.recv() => match queued {
-                    Some(queued) => self.publish(queued).await,
+                    Some(queued) => {
+                        if is_open {
+                            quiet(&is_busy).await;
+                        }
+                        self.publish(queued).await;
+                    }
                     None => return,
                 },
                 () = &mut ended, if is_open => {
@@ -137,6 +148,15 @@ impl Publisher {
             );
         }
         (self.waiting)(-1);
+    }
+}
+
+/// Waits for a quiet moment, but not for long.
+async fn quiet(is_busy: impl Fn() -> bool) {
+    let mut waited = Duration::ZERO;
+    while is_busy() && waited < LONGEST_WAIT {
+        tokio::time::sleep(SHORTEST_WAIT).await;
+        waited += SHORTEST_WAIT;
     }
 }
 

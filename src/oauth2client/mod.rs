@@ -39,7 +39,7 @@ mod undecodable;
 use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Instant};
 
 use kube::{
-    ResourceExt,
+    Api, Resource, ResourceExt,
     core::{DeserializeGuard, PartialObjectMeta, error_boundary::InvalidObject},
     runtime::{
         controller::Action,
@@ -163,13 +163,13 @@ async fn finalize(
     context: &Context,
 ) -> report::Reported {
     let api = context.metadata(&resource.namespace().unwrap_or_default());
-    let object = Arc::new(PartialObjectMeta {
+    let object = PartialObjectMeta {
         types: None,
         metadata: resource.metadata.clone(),
         _phantom: PhantomData,
-    });
+    };
     let mut reported = report::unchanged();
-    let result = finalizer(&api, FINALIZER, object, async |event| match event {
+    let handle = async |event| match event {
         Event::Apply(_) => {
             let pass = limited(context, &resource, Box::pin(pass(&resource, context))).await;
             let outcome = pass.unwrap_or_else(Outcome::Failed);
@@ -188,8 +188,11 @@ async fn finalize(
             }
             revoked.map(|()| Action::await_change())
         }
-    })
-    .await;
+    };
+    let result = match with_finalizer(object, &api).await {
+        Ok(object) => finalizer(&api, FINALIZER, Arc::new(object), handle).await,
+        Err(error) => Err(error),
+    };
     match result {
         Ok(_) if resource.metadata.deletion_timestamp.is_some() => {
             let key = key_of(&resource);
@@ -205,6 +208,22 @@ async fn finalize(
         }
         Err(finalizer::Error::UnnamedObject | finalizer::Error::InvalidFinalizer) => reported,
     }
+}
+
+/// `object` with its finalizer, which is added where it is missing, so that the pass need not wait
+/// until the watch shows it.
+async fn with_finalizer(
+    mut object: PartialObjectMeta<OAuth2Client>,
+    api: &Api<PartialObjectMeta<OAuth2Client>>,
+) -> Result<PartialObjectMeta<OAuth2Client>, finalizer::Error<Failure>> {
+    let has = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+    if !has && object.meta().deletion_timestamp.is_none() {
+        // It adds the finalizer and calls nothing.
+        let nothing = async |_| Ok(Action::await_change());
+        finalizer(api, FINALIZER, Arc::new(object.clone()), nothing).await?;
+        object.finalizers_mut().push(FINALIZER.to_owned());
+    }
+    Ok(object)
 }
 
 /// The watch shows `object`: what happens to its Secret concerns it from now on.

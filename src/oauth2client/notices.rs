@@ -51,33 +51,41 @@ pub fn corrects_drift(resource: &OAuth2Client, applied: &Applied) -> bool {
 
 fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
     let id = &applied.client_id;
-    let secret = applied.secret_change.map(|change| {
-        let name = &resource.spec.secret_name;
-        match change {
-            SecretChange::Created => {
-                let note = format!("Stored the credentials of client {id} in Secret {name}");
-                Notice::normal("SecretCreated", RECONCILE, note)
-            }
-            SecretChange::Changed => {
-                let note = format!("Put Secret {name} of client {id} into its declared form");
-                Notice::normal("SecretUpdated", RECONCILE, note)
-            }
-            SecretChange::Inherited => {
-                let note = format!(
-                    "Took over Secret {name} of client {id} from a former OAuth2Client of this name"
-                );
-                Notice::normal("SecretInherited", RECONCILE, note)
-            }
+    let drift = corrects_drift(resource, applied);
+    let name = &resource.spec.secret_name;
+    // A new client with its new Secret is one piece of news.
+    let is_new = !drift
+        && applied.client_change == Some(ClientChange::Created)
+        && applied.secret_change == Some(SecretChange::Created);
+    let secret = applied.secret_change.filter(|_| !is_new).map(|change| match change {
+        SecretChange::Created => {
+            let note = format!("Stored the credentials of client {id} in Secret {name}");
+            Notice::normal("SecretCreated", RECONCILE, note)
+        }
+        SecretChange::Changed => {
+            let note = format!("Put Secret {name} of client {id} into its declared form");
+            Notice::normal("SecretUpdated", RECONCILE, note)
+        }
+        SecretChange::Inherited => {
+            let note = format!(
+                "Took over Secret {name} of client {id} from a former OAuth2Client of this name"
+            );
+            Notice::normal("SecretInherited", RECONCILE, note)
         }
     });
-    let drift = corrects_drift(resource, applied);
     let client = applied.client_change.as_ref().map(|change| match change {
         ClientChange::Created if drift => {
             let note = format!("Client {id} was gone from Hydra; created it again");
             Notice::warning("DriftCorrected", RECONCILE, note)
         }
         ClientChange::Created => {
-            Notice::normal("ClientCreated", RECONCILE, format!("Created client {id} in Hydra"))
+            let stored = if is_new {
+                format!(", with its credentials in Secret {name}")
+            } else {
+                String::new()
+            };
+            let note = format!("Created client {id} in Hydra{stored}");
+            Notice::normal("ClientCreated", RECONCILE, note)
         }
         ClientChange::Replaced { differing, secret, .. } => {
             let what = written(differing, *secret);
@@ -196,6 +204,21 @@ mod tests {
         let status = status(resource, outcome, Timestamp::UNIX_EPOCH);
         let reasons = notices(resource, outcome, &status).iter().map(|n| n.reason).collect();
         (reasons, OAuth2Client { status: Some(status), ..resource.clone() })
+    }
+
+    #[test]
+    fn a_new_client_with_its_new_secret_is_one_event() {
+        let of = |secret_change, client_change| {
+            let Outcome::Applied { mut applied, hydra_version } = applied(client_change) else {
+                unreachable!("`applied` makes no other")
+            };
+            applied.secret_change = secret_change;
+            pass(&fixture(), &Outcome::Applied { applied, hydra_version }).0
+        };
+        let (secret, client) = (Some(SecretChange::Created), Some(ClientChange::Created));
+        assert_eq!(of(secret, client.clone()), ["ClientCreated"]);
+        assert_eq!(of(None, client), ["ClientCreated"]);
+        assert_eq!(of(secret, None), ["SecretCreated"]);
     }
 
     fn replaced(differing: &[&'static str], secret: bool) -> Outcome {

@@ -152,7 +152,11 @@ const fn event(kind: &'static str, reason: &'static str, meaning: &'static str) 
 
 /// The reasons that only events have.
 pub const EVENTS: &[EventReason] = &[
-    event("Normal", "SecretCreated", "the Secret was made, before its client"),
+    event(
+        "Normal",
+        "SecretCreated",
+        "the Secret was made again, or for a client that was there before",
+    ),
     event("Normal", "SecretUpdated", "the operator's Secret was put into its declared form"),
     event("Normal", "SecretMoved", "`secretName` changed: the former Secret was deleted"),
     event(

@@ -90,7 +90,7 @@ async fn each_transition_is_told_once(generation: Generation) {
     world.create("shop", &json!({})).await;
     let with_fragment = json!({ "redirectUris": ["https://shop.example.com/#top"] });
     let steps: [(Value, &[&str]); 6] = [
-        (json!({}), &["Normal SecretCreated", "Normal ClientCreated"]),
+        (json!({}), &["Normal ClientCreated"]),
         (json!({ "scope": "admin" }), &["Normal ClientUpdated"]),
         (with_fragment, &["Warning RejectedByHydra"]),
         (json!({ "redirectUris": null }), &["Normal Synced"]),

@@ -170,14 +170,8 @@ async fn the_operator_is_refused_nothing_it_needs(generation: Generation) {
         world.delete(name).await;
         world.gone(name).await;
     }
-    let told = [
-        "SecretCreated",
-        "ClientCreated",
-        "ClientUpdated",
-        "SecretMoved",
-        "ClientOrphaned",
-        "ClientDeleted",
-    ];
+    let told = ["ClientCreated", "ClientUpdated", "SecretMoved", "ClientOrphaned", "ClientDeleted"];
+    world.published().await;
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
     let events = events.list(&ListParams::default()).await.unwrap().items;
     let log = world.operator.log();
