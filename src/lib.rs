@@ -13,6 +13,7 @@
 //! | [`kubernetes`] | ownership, watches, events, status patches | know Hydra |
 //! | [`controller`] | outcome classes, backoff, claims of several resources on one thing | know a resource kind |
 //! | [`instance`], [`instances`] | what belongs to one Hydra, and which Hydras there are | know Kubernetes |
+//! | [`jose`] | JSON Web Keys: made, read, written | know Hydra or Kubernetes |
 //! | [`oauth2client`] | the reconcile of an `OAuth2Client` | |
 //! | [`operator`] | the composition root | decide anything |
 
@@ -23,6 +24,7 @@ pub mod controller;
 pub mod hydra;
 pub mod instance;
 pub mod instances;
+pub mod jose;
 pub mod kubernetes;
 pub mod metrics;
 pub mod oauth2client;

@@ -6,14 +6,19 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::json;
 
-use super::OAuth2Client;
+use super::{JsonWebKeySet, OAuth2Client};
 
 const HEADER: &str = "# Generated from the types in src/api. Do not edit: run `make crds`.\n";
 
 /// The definitions of all kinds.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![complete(OAuth2Client::crd())]
+    let mut clients = complete(OAuth2Client::crd());
+    for root in schemas_of(&mut clients) {
+        // Objects without it were accepted once and have to stay writable.
+        remove_required(root, "spec");
+    }
+    vec![clients, complete(JsonWebKeySet::crd())]
 }
 
 /// [`crds`] as a stream of YAML documents, as it is in `crds/`.
@@ -27,14 +32,16 @@ pub fn crd_yaml() -> Result<String, serde_saphyr::ser::Error> {
 }
 
 fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
-    for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
+    for root in schemas_of(&mut crd) {
         conventional(root);
-        // Objects without it were accepted once and have to stay writable.
-        remove_required(root, "spec");
         default_status(root);
     }
     crd
+}
+
+fn schemas_of(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut())
 }
 
 fn remove_required(schema: &mut JSONSchemaProps, member: &str) {

@@ -5,11 +5,13 @@
 
 pub mod condition;
 mod crd;
+pub mod jsonwebkeyset;
 pub mod oauth2client;
 
 pub use self::{
     condition::{Condition, ConditionStatus, ConditionType},
     crd::{crd_yaml, crds},
+    jsonwebkeyset::{JsonWebKeySet, JsonWebKeySetSpec, JsonWebKeySetStatus},
     oauth2client::{OAuth2Client, OAuth2ClientSpec, OAuth2ClientStatus},
 };
 
@@ -25,6 +27,11 @@ pub const SUSPEND_ANNOTATION: &str = "hydra.ory.sh/suspend";
 pub const RELEASE_ANNOTATION: &str = "hydra.ory.sh/release";
 /// Annotation whose new value asks for a reconcile now; it is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_ANNOTATION: &str = "hydra.ory.sh/reconcile-requested-at";
+/// Annotation whose new value asks for a new key of a [`JsonWebKeySet`] now; it is echoed in `status.lastHandledRotateAt`.
+pub const ROTATE_REQUESTED_ANNOTATION: &str = "hydra.ory.sh/rotate-requested-at";
+/// Annotation that names the `kid` of a compromised key of a [`JsonWebKeySet`], which is removed at once; it is echoed in
+/// `status.lastHandledRevokeKey`.
+pub const REVOKE_KEY_ANNOTATION: &str = "hydra.ory.sh/revoke-key";
 /// Annotation by which a user agrees that the resource gives up its client for the one that the Secret names: its value is
 /// the new client id.
 pub const CHANGE_CLIENT_ID_ANNOTATION: &str = "hydra.ory.sh/change-client-id-to";

@@ -60,7 +60,7 @@ pub enum DeletionPolicy {
 
 impl DeletionPolicy {
     /// What the schema allows.
-    pub(super) const KNOWN: [&str; 2] = ["delete", "orphan"];
+    pub const KNOWN: [&str; 2] = ["delete", "orphan"];
 }
 
 /// The admin API of a Hydra other than the operator's own.
