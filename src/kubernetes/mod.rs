@@ -1,10 +1,12 @@
-//! Kubernetes as the operator needs it: ownership, Secrets, watches, events and status patches.
+//! Kubernetes as the operator needs it: ownership, Secrets, outputs, watches, events and status patches.
 //! Nothing here knows Hydra.
 
 pub mod discovery;
 pub mod error;
 pub mod events;
+pub mod outputs;
 pub mod ownership;
+pub mod references;
 pub mod referrers;
 pub mod secret_content;
 pub mod secrets;
@@ -12,6 +14,7 @@ pub mod status;
 pub mod streams;
 
 pub use error::ApiError;
+pub use outputs::Outputs;
 pub use ownership::{Lookup, Owner, SecretState, SecretVersion, StoredCredentials};
 pub use secret_content::{KeyPair, SecretChanges, SecretContent};
 pub use secrets::Secrets;

@@ -130,11 +130,8 @@ impl Secrets {
     /// Deletes the Secret `name`, provided that it is still the version that was read. One that is
     /// gone already is no failure; one that changed or was replaced meanwhile is a conflict.
     pub async fn delete(&self, name: &str, read: &SecretVersion) -> Result<(), ApiError> {
-        let preconditions = Preconditions {
-            uid: Some(read.uid.clone()),
-            resource_version: Some(read.resource_version.clone()),
-        };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let params =
+            DeleteParams { preconditions: Some(preconditions(read)), ..DeleteParams::default() };
         match self.api.delete(name, &params).await.map_err(ApiError::from) {
             Err(error) if !error.is_absent() => Err(error),
             Ok(_) | Err(_) => Ok(()),
@@ -174,9 +171,17 @@ pub fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
+/// That the object is still the version that was read.
+pub(super) fn preconditions(read: &SecretVersion) -> Preconditions {
+    Preconditions {
+        uid: Some(read.uid.clone()),
+        resource_version: Some(read.resource_version.clone()),
+    }
+}
+
 /// Without `controller` and `blockOwnerDeletion`: the Secret is collected with its owner and
 /// delays nothing, and no right on the finalizers of the owner is needed.
-fn reference(owner: &Owner, api_version: &str) -> OwnerReference {
+pub(super) fn reference(owner: &Owner, api_version: &str) -> OwnerReference {
     OwnerReference {
         api_version: api_version.to_owned(),
         kind: owner.kind.clone(),

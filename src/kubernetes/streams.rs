@@ -1,4 +1,5 @@
-//! The watches: resources through a store and a predicate, Secrets as metadata without a store.
+//! The watches: resources through a store and a predicate, Secrets and ConfigMaps as metadata without
+//! a store.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -7,7 +8,10 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api, Resource,
     core::PartialObjectMeta,
@@ -85,19 +89,41 @@ pub fn secrets(
     api: Api<PartialObjectMeta<Secret>>,
     scope: Option<String>,
 ) -> impl Stream<Item = SecretEvent> + Send + 'static {
-    watcher(api, config())
+    objects(api, config(), scope)
+}
+
+/// As [`secrets`], all changes of the ConfigMaps of `api` with the labels of `selector`. One that
+/// loses them is gone.
+pub fn config_maps(
+    api: Api<PartialObjectMeta<ConfigMap>>,
+    selector: &str,
+    scope: Option<String>,
+) -> impl Stream<Item = SecretEvent> + Send + 'static {
+    objects(api, config().labels(selector), scope)
+}
+
+fn objects<K>(
+    api: Api<PartialObjectMeta<K>>,
+    config: watcher::Config,
+    scope: Option<String>,
+) -> impl Stream<Item = SecretEvent> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+{
+    watcher(api, config)
         .default_backoff()
         .inspect_err(|error| {
-            tracing::warn!(error = %ApiError::from(error), "Watching Secrets failed");
+            let kind = K::kind(&());
+            tracing::warn!(error = %ApiError::from(error), "Watching {kind}s failed");
         })
         .filter_map(move |event| {
             std::future::ready(match event {
-                Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {
-                    let version = SecretVersion::of(&secret.metadata);
-                    Some(SecretEvent::Seen { secret: name_of(&secret), version })
+                Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                    let version = SecretVersion::of(&object.metadata);
+                    Some(SecretEvent::Seen { secret: name_of(&object), version })
                 }
-                Ok(watcher::Event::Delete(secret)) => {
-                    Some(SecretEvent::Gone { secret: name_of(&secret) })
+                Ok(watcher::Event::Delete(object)) => {
+                    Some(SecretEvent::Gone { secret: name_of(&object) })
                 }
                 Ok(watcher::Event::Init) => {
                     Some(SecretEvent::ListBegins { namespace: scope.clone() })
@@ -123,8 +149,8 @@ fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_TIMEOUT)
 }
 
-fn name_of(secret: &PartialObjectMeta<Secret>) -> SecretRef {
-    let metadata = &secret.metadata;
+fn name_of<K>(object: &PartialObjectMeta<K>) -> SecretRef {
+    let metadata = &object.metadata;
     (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }
 

@@ -31,36 +31,50 @@ use crate::{
 on_each_generation!(the_operator_is_refused_nothing_it_needs);
 
 /// Verb, group and resource of what the operator does in a namespace: all of it and nothing else.
-const NEEDED: [(&str, &str, &str); 12] = [
+const NEEDED: [(&str, &str, &str); 22] = [
     ("list", "hydra.ory.sh", "oauth2clients"),
     ("watch", "hydra.ory.sh", "oauth2clients"),
     ("patch", "hydra.ory.sh", "oauth2clients"),
     ("patch", "hydra.ory.sh", "oauth2clients/status"),
+    ("list", "hydra.ory.sh", "jsonwebkeysets"),
+    ("watch", "hydra.ory.sh", "jsonwebkeysets"),
+    ("patch", "hydra.ory.sh", "jsonwebkeysets"),
+    ("patch", "hydra.ory.sh", "jsonwebkeysets/status"),
     ("get", "", "secrets"),
     ("list", "", "secrets"),
     ("watch", "", "secrets"),
     ("create", "", "secrets"),
     ("patch", "", "secrets"),
     ("delete", "", "secrets"),
+    ("get", "", "configmaps"),
+    ("list", "", "configmaps"),
+    ("watch", "", "configmaps"),
+    ("create", "", "configmaps"),
+    ("patch", "", "configmaps"),
+    ("delete", "", "configmaps"),
     ("create", "events.k8s.io", "events"),
     ("patch", "events.k8s.io", "events"),
 ];
 
 /// Verb, group and resource of what a person who fears an operator asks about first.
-const REFUSED: [(&str, &str, &str); 30] = [
+const REFUSED: [(&str, &str, &str); 34] = [
     ("create", "hydra.ory.sh", "oauth2clients"),
     ("update", "hydra.ory.sh", "oauth2clients"),
     ("delete", "hydra.ory.sh", "oauth2clients"),
     ("deletecollection", "hydra.ory.sh", "oauth2clients"),
     ("update", "hydra.ory.sh", "oauth2clients/status"),
+    ("create", "hydra.ory.sh", "jsonwebkeysets"),
+    ("update", "hydra.ory.sh", "jsonwebkeysets"),
+    ("delete", "hydra.ory.sh", "jsonwebkeysets"),
+    ("update", "hydra.ory.sh", "jsonwebkeysets/status"),
     ("update", "", "secrets"),
     ("deletecollection", "", "secrets"),
     ("get", "", "pods"),
     ("list", "", "pods"),
     ("create", "", "pods"),
     ("create", "", "pods/exec"),
-    ("get", "", "configmaps"),
-    ("patch", "", "configmaps"),
+    ("update", "", "configmaps"),
+    ("deletecollection", "", "configmaps"),
     ("create", "", "serviceaccounts/token"),
     ("impersonate", "", "serviceaccounts"),
     ("delete", "events.k8s.io", "events"),

@@ -22,7 +22,10 @@ type Right = (String, String, String);
 const GRANTED: &[(&str, &str, &[&str])] = &[
     ("hydra.ory.sh", "oauth2clients", &["list", "watch", "patch"]),
     ("hydra.ory.sh", "oauth2clients/status", &["patch"]),
+    ("hydra.ory.sh", "jsonwebkeysets", &["list", "watch", "patch"]),
+    ("hydra.ory.sh", "jsonwebkeysets/status", &["patch"]),
     ("", "secrets", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("", "configmaps", &["get", "list", "watch", "create", "patch", "delete"]),
     ("events.k8s.io", "events", &["create", "patch"]),
 ];
 
