@@ -17,7 +17,7 @@ use self::{
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
-    controller::{Backoff, Looks},
+    controller::{Backoff, Looks, Statuses},
     hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
     instances::{Instances, OWN},
@@ -29,7 +29,7 @@ use crate::{
     metrics::Metrics,
     oauth2client::{
         CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules,
-        observe_only::Observer, sent::SentSecrets, statuses::Statuses, sweep,
+        observe_only::Observer, sent::SentSecrets, sweep,
     },
     settings::{self, HydraSettings, Setting, Settings},
 };

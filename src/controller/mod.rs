@@ -5,12 +5,14 @@ pub mod backoff;
 pub mod claims;
 pub mod looks;
 pub mod outcome;
+pub mod statuses;
 pub mod wakers;
 
 pub use backoff::Backoff;
 pub use claims::Claims;
 pub use looks::Looks;
 pub use outcome::{Class, Failure};
+pub use statuses::Statuses;
 pub use wakers::Wakers;
 
 /// Namespace and name of a resource.

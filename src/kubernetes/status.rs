@@ -13,16 +13,26 @@ use super::ApiError;
 /// Field manager of status.
 const FIELD_MANAGER: &str = "hydra-operator/status";
 
+/// Which object a status is meant for.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard<'a> {
+    /// Its `metadata.uid`: not a namesake that was created meanwhile.
+    pub uid: Option<&'a str>,
+    /// Its `metadata.resourceVersion`, where what is written must follow from what was read and
+    /// from nothing else.
+    pub resource_version: Option<&'a str>,
+}
+
 /// Turns the status of the object `name` from `old` into `new`, and returns the resourceVersion
 /// that the object has then.
 ///
 /// A merge patch of what differs: members that are gone are set to null, lists are replaced whole.
-/// `uid` guards against writing to a namesake that was created meanwhile (HTTP 409). Of the answer
-/// only the metadata is read: the object need not decode.
+/// `guard` names the object that is meant; another is a conflict (HTTP 409). Of the answer only the
+/// metadata is read: the object need not decode.
 pub async fn patch<K, S>(
     api: &Api<PartialObjectMeta<K>>,
     name: &str,
-    uid: Option<&str>,
+    guard: Guard<'_>,
     old: &S,
     new: &S,
 ) -> Result<Option<String>, ApiError>
@@ -34,7 +44,10 @@ where
         (Ok(old), Ok(new)) => (old, new),
         (Err(error), _) | (_, Err(error)) => return Err(kube::Error::SerdeError(error).into()),
     };
-    let body = json!({ "metadata": { "uid": uid }, "status": difference(&old, &new) });
+    let mut body = json!({ "metadata": { "uid": guard.uid }, "status": difference(&old, &new) });
+    if let Some(version) = guard.resource_version {
+        body["metadata"]["resourceVersion"] = version.into();
+    }
     let params =
         PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     let patched = api.patch_status(name, &params, &Patch::Merge(&body)).await?;

@@ -15,11 +15,10 @@ use super::{
     relocation::{Held, held},
     secret_shape,
     sent::SentSecrets,
-    statuses::Statuses,
 };
 use crate::{
-    api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client, OAuth2ClientSpec},
-    controller::{Backoff, Looks, ResourceKey},
+    api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client, OAuth2ClientSpec, OAuth2ClientStatus},
+    controller::{Backoff, Looks, ResourceKey, Statuses},
     instance::Instance,
     instances::{Instances, Target},
     kubernetes::{KeyPair, Lookup, Secrets, events::Events, referrers::Referrers},
@@ -49,7 +48,7 @@ pub struct Context {
     /// Which resources need a real look, whatever their records say.
     pub looks: Looks<ResourceKey>,
     /// The status last written, by resource: the watch may not have shown it yet.
-    pub statuses: Statuses,
+    pub statuses: Statuses<OAuth2ClientStatus>,
     /// The secrets that Hydra was last given, as digests.
     pub sent: SentSecrets,
     /// Keys of the credentials in Secrets where a resource names no others.

@@ -29,7 +29,6 @@ pub mod resync;
 pub mod secret_shape;
 pub mod sent;
 pub mod status;
-pub mod statuses;
 pub mod survey;
 pub mod sweep;
 #[cfg(test)]
@@ -108,7 +107,11 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     if context.statuses.has_parted(&key, resource.metadata.uid.as_deref()) {
         return report::unchanged();
     }
-    let resource = Arc::new(context.statuses.freshest(&key, resource, now));
+    let mut resource = resource;
+    if let Some((status, _)) = context.statuses.newer(&key, &resource.metadata, now) {
+        resource.status = Some(status);
+    }
+    let resource = Arc::new(resource);
     refer(&resource, context);
     if let Some(observer) = &context.observer {
         let work = Box::pin(observe_only::intent(&resource, &key, context));

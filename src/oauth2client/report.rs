@@ -23,7 +23,7 @@ use crate::{
         Class, ResourceKey,
         backoff::{self, jittered},
     },
-    kubernetes::{self, ApiError},
+    kubernetes::{self, ApiError, status::Guard},
     metrics::ReconcileResult,
 };
 
@@ -232,7 +232,8 @@ async fn show(
         let namespace = resource.namespace().unwrap_or_default();
         let api = context.metadata(&namespace);
         let (name, uid) = (resource.name_any(), resource.uid());
-        let version = kubernetes::status::patch(&api, &name, uid.as_deref(), &old, &new).await?;
+        let guard = Guard { uid: uid.as_deref(), resource_version: None };
+        let version = kubernetes::status::patch(&api, &name, guard, &old, &new).await?;
         context.statuses.wrote((namespace, name), uid, version.as_deref(), new, Instant::now());
     }
     context.events.publish(&resource.object_ref(&()), notices);

@@ -11,10 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    api::{OAuth2Client, OAuth2ClientStatus},
-    controller::ResourceKey,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::ResourceKey;
 
 /// How far the watch may lag behind. An older entry does not count: resource versions can go
 /// backwards, when the database of the cluster is restored from a backup.
@@ -22,24 +21,29 @@ const LONGEST_LAG: Duration = Duration::from_mins(1);
 /// Entries that are not worth a sweep.
 const SMALLEST_SWEEP: usize = 64;
 
-/// The status last written, by resource, until the watch has caught up with it.
-#[derive(Default)]
-pub struct Statuses {
-    written: Mutex<HashMap<ResourceKey, Written>>,
+/// The status `S` last written, by resource, until the watch has caught up with it.
+pub struct Statuses<S> {
+    written: Mutex<HashMap<ResourceKey, Written<S>>>,
     /// Uids of resources that are about to go.
     gone: Mutex<HashMap<ResourceKey, Option<String>>>,
     /// Number of entries at which those that do not count any more are dropped.
     sweep_at: AtomicUsize,
 }
 
-struct Written {
+struct Written<S> {
     uid: Option<String>,
     version: u64,
     at: Instant,
-    status: OAuth2ClientStatus,
+    status: S,
 }
 
-impl Statuses {
+impl<S> Default for Statuses<S> {
+    fn default() -> Self {
+        Self { written: Mutex::default(), gone: Mutex::default(), sweep_at: AtomicUsize::default() }
+    }
+}
+
+impl<S: Clone> Statuses<S> {
     /// The resource of this `uid` has lost its finalizer, so that it is about to go.
     pub fn parted(&self, key: ResourceKey, uid: Option<String>) {
         self.gone.lock().unwrap_or_else(PoisonError::into_inner).insert(key, uid);
@@ -58,7 +62,7 @@ impl Statuses {
         key: ResourceKey,
         uid: Option<String>,
         resource_version: Option<&str>,
-        status: OAuth2ClientStatus,
+        status: S,
         now: Instant,
     ) {
         // Resource versions of one resource compare as numbers (Kubernetes 1.35, KEP-5504). One
@@ -73,26 +77,25 @@ impl Statuses {
         }
     }
 
-    /// `resource` with the status that it has by now, as far as this process knows.
+    /// The status that the resource has by now and the resourceVersion that came with it, where the
+    /// watch, which shows it with this `metadata`, is behind.
     #[must_use]
-    pub fn freshest(
+    pub fn newer(
         &self,
         key: &ResourceKey,
-        mut resource: OAuth2Client,
+        metadata: &ObjectMeta,
         now: Instant,
-    ) -> OAuth2Client {
+    ) -> Option<(S, String)> {
         let mut written = self.lock();
-        let Some(last) = written.get(key) else { return resource };
-        let metadata = &resource.metadata;
+        let last = written.get(key)?;
         let seen = metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
         let is_behind = seen.is_some_and(|seen: u64| seen < last.version);
         let counts = now.duration_since(last.at) < LONGEST_LAG;
         if counts && is_behind && last.uid == metadata.uid {
-            resource.status = Some(last.status.clone());
-        } else {
-            written.remove(key);
+            return Some((last.status.clone(), last.version.to_string()));
         }
-        resource
+        written.remove(key);
+        None
     }
 
     /// The resource is gone.
@@ -101,51 +104,48 @@ impl Statuses {
         self.gone.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceKey, Written>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceKey, Written<S>>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::oauth2client::testing::resource;
+
+    fn key() -> ResourceKey {
+        ("team-a".to_owned(), "shop".to_owned())
+    }
 
     #[test]
     fn a_resource_parts_once_and_a_namesake_is_another() {
-        let statuses = Statuses::default();
-        let key = ("team-a".to_owned(), "shop".to_owned());
-        statuses.parted(key.clone(), Some("u".into()));
-        assert!(statuses.has_parted(&key, Some("u")) && !statuses.has_parted(&key, Some("v")));
-        statuses.forget(&key);
-        assert!(!statuses.has_parted(&key, Some("u")));
+        let statuses = Statuses::<()>::default();
+        statuses.parted(key(), Some("u".into()));
+        assert!(statuses.has_parted(&key(), Some("u")) && !statuses.has_parted(&key(), Some("v")));
+        statuses.forget(&key());
+        assert!(!statuses.has_parted(&key(), Some("u")));
     }
 
     #[test]
     fn a_status_counts_until_the_watch_shows_it() {
         let statuses = Statuses::default();
-        let key = || ("team-a".to_owned(), "shop".to_owned());
-        let at = |version: &str, uid: &str| {
-            let mut resource = resource(&json!({ "grantTypes": [], "secretName": "s" }));
-            resource.metadata.resource_version = Some(version.into());
-            resource.metadata.uid = Some(uid.into());
-            resource
+        let at = |version: &str, uid: &str| ObjectMeta {
+            resource_version: Some(version.into()),
+            uid: Some(uid.into()),
+            ..ObjectMeta::default()
         };
-        let written =
-            OAuth2ClientStatus { client_id: Some("id-1".into()), ..OAuth2ClientStatus::default() };
-        let id_of = |resource: OAuth2Client| resource.status.and_then(|status| status.client_id);
         let now = Instant::now();
-        statuses.wrote(key(), Some("u".into()), Some("10"), written.clone(), now);
-        let later = |seconds| now + Duration::from_secs(seconds);
-        let behind = statuses.freshest(&key(), at("9", "u"), later(1));
-        assert_eq!(id_of(behind).as_deref(), Some("id-1"));
-        assert_eq!(id_of(statuses.freshest(&key(), at("10", "u"), now)), None);
-        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"), now)), None, "it was forgotten");
-        statuses.wrote(key(), Some("u".into()), Some("10"), written.clone(), now);
-        assert_eq!(id_of(statuses.freshest(&key(), at("9", "u"), later(61))), None, "too old");
-        statuses.wrote(key(), Some("u".into()), Some("10"), written, now);
-        assert_eq!(id_of(statuses.freshest(&key(), at("9", "namesake"), now)), None);
+        let wrote = || statuses.wrote(key(), Some("u".into()), Some("10"), "id-1", now);
+        let newer = |metadata: ObjectMeta, seconds| {
+            statuses.newer(&key(), &metadata, now + Duration::from_secs(seconds))
+        };
+        wrote();
+        assert_eq!(newer(at("9", "u"), 1), Some(("id-1", "10".to_owned())));
+        assert_eq!(newer(at("10", "u"), 0), None);
+        assert_eq!(newer(at("9", "u"), 0), None, "it was forgotten");
+        wrote();
+        assert_eq!(newer(at("9", "u"), 61), None, "too old");
+        wrote();
+        assert_eq!(newer(at("9", "namesake"), 0), None);
     }
 }
