@@ -126,6 +126,13 @@ impl Jwk {
         self
     }
 
+    /// The key under another id (RFC 7517 section 4.5).
+    #[must_use]
+    pub fn with_kid(mut self, kid: &str) -> Self {
+        self.public.insert("kid".to_owned(), kid.into());
+        self
+    }
+
     /// The whole key as JSON. Call it only where it leaves for Hydra or a Kubernetes Secret.
     #[must_use]
     pub fn expose_value(&self) -> Value {
