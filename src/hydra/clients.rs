@@ -29,9 +29,9 @@ pub struct Created {
 /// What a DELETE found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// The client was there. 1.0 to 1.8 say so in any case.
+    /// The client or key was there. 1.0 to 1.8 say so in any case, and all generations of rows of keys.
     Deleted,
-    /// There was no client of that id.
+    /// There was none of that id.
     Absent,
 }
 

@@ -13,9 +13,9 @@ use super::request::Operation;
 /// What a failure means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// Hydra holds no client of that id.
+    /// Hydra holds no client of that id, or no such key set.
     Absent,
-    /// Another client has that id.
+    /// Another client, or a key of the set, has that id.
     Conflict,
     /// Hydra refuses what was sent, or cannot address the id; sending it again cannot succeed.
     Invalid,
@@ -41,11 +41,15 @@ pub struct HydraError {
     retry_after: Option<Duration>,
     misplaced: bool,
     refuses_chosen_ids: bool,
+    refuses_algorithm: bool,
     too_large: bool,
 }
 
 /// What can be said of an answer that Hydra did not write: its words are not repeated.
 const FOREIGN: &str = "the answer is not one of Hydra's admin API";
+
+/// What is said of a refusal instead of Hydra's words.
+const WITHHELD: &str = "the explanation is not repeated here, because the request held a key";
 
 /// An answer that reports no success, as far as it was read.
 pub(super) struct Refusal<'a> {
@@ -95,6 +99,12 @@ impl HydraError {
     #[must_use]
     pub fn refuses_chosen_ids(&self) -> bool {
         self.refuses_chosen_ids
+    }
+
+    /// Whether this is how Hydra refuses to make a key for an algorithm. Such a key can still be put.
+    #[must_use]
+    pub fn refuses_algorithm(&self) -> bool {
+        self.refuses_algorithm
     }
 
     /// Whether the answer was not read because it is larger than the bound for it.
@@ -155,16 +165,21 @@ impl HydraError {
     pub(super) fn refused(refusal: &Refusal<'_>) -> Self {
         let explanation = Explanation::read(refusal.body);
         let kind = kind(refusal, explanation.as_ref());
-        let detail = explanation.as_ref().map_or_else(
-            || FOREIGN.to_owned(),
-            |explanation| presentable(&explanation.text(), refusal.secrets.iter().copied()),
-        );
+        let detail = match &explanation {
+            None => FOREIGN.to_owned(),
+            Some(_) if refusal.operation.sends_private_keys() => WITHHELD.to_owned(),
+            Some(said) => presentable(&said.text(), refusal.secrets.iter().copied()),
+        };
+        let refuses = |operation, words| {
+            refusal.operation == operation
+                && refusal.status == StatusCode::BAD_REQUEST
+                && explanation.as_ref().is_some_and(|said| said.mentions(words))
+        };
         Self {
             retry_after: retry_after(refusal.status, refusal.headers),
             misplaced: is_misplaced(refusal.status, explanation.as_ref()),
-            refuses_chosen_ids: refusal.operation == Operation::CreateClient
-                && refusal.status == StatusCode::BAD_REQUEST
-                && explanation.is_some_and(|said| said.mentions("set an oauth2 client id")),
+            refuses_chosen_ids: refuses(Operation::CreateClient, "set an oauth2 client id"),
+            refuses_algorithm: refuses(Operation::CreateKey, "unsupported key algorithm"),
             ..Self::new(refusal.operation, kind, Some(refusal.status), detail)
         }
     }
@@ -183,6 +198,7 @@ impl HydraError {
             retry_after: None,
             misplaced: false,
             refuses_chosen_ids: false,
+            refuses_algorithm: false,
             too_large: false,
         }
     }
@@ -192,7 +208,7 @@ fn kind(refusal: &Refusal<'_>, explanation: Option<&Explanation>) -> ErrorKind {
     let by_handler = explanation.is_some_and(Explanation::is_by_handler);
     let mentions = |words| explanation.is_some_and(|explanation| explanation.mentions(words));
     match refusal.status.as_u16() {
-        404 if by_handler && refusal.operation.addresses_one_client() => ErrorKind::Absent,
+        404 if by_handler && refusal.operation.addresses_what_may_be_absent() => ErrorKind::Absent,
         401 if refusal.operation == Operation::GetClient
             && by_handler
             && refusal.generation.is_some_and(Generation::may_answer_401_for_absent)
@@ -261,6 +277,11 @@ mod tests {
     const LOCKED: &str = r#"{"error":"error","error_description":"database is locked"}"#;
     const INVALID: &str = r#"{"error":"invalid_client_metadata","error_description":"Bad."}"#;
     const NO_IDS: &str = r#"{"error":"The request was malformed or contained invalid parameters","error_description":"It is no longer possible to set an OAuth2 Client ID as a user. The system will generate a unique ID for you."}"#;
+    const NO_SET: &str =
+        r#"{"error":"Not Found","error_description":"Unable to locate the requested resource"}"#;
+    const EXISTS: &str = r#"{"error":"Unable to insert or update resource because a resource with that value exists already","error_description":""}"#;
+    const NO_ALGORITHM: &str =
+        r#"{"error":"Bad Request","error_description":"Unsupported key algorithm"}"#;
     const INSECURE: &str =
         r#"{"error":"can not serve request over insecure http","error_description":""}"#;
 
@@ -293,7 +314,10 @@ mod tests {
     #[test]
     fn classes() {
         use ErrorKind::{Absent, Conflict, Forbidden, Invalid, Transient, Unreachable};
-        use Operation::{CreateClient, DeleteClient, GetClient, ListClients, ReplaceClient};
+        use Operation::{
+            CreateClient, CreateKey, DeleteClient, DeleteKey, GetClient, GetKeySet, ListClients,
+            PublishedKeys, PutKey, ReplaceClient,
+        };
         let (v1, v2) = (Generation::V1, Generation::V2);
         for (operation, generation, status, body, expected, misplaced) in [
             (GetClient, v1, 404, ABSENT, Absent, false),
@@ -326,12 +350,23 @@ mod tests {
             (GetClient, v1, 502, "", Transient, false),
             (GetClient, v2, 503, "", Transient, false),
             (GetClient, v2, 418, "", Unreachable, false),
+            (GetKeySet, v1, 404, NO_SET, Absent, false),
+            (GetKeySet, v2, 404, "404 page not found", Unreachable, true),
+            (CreateKey, v2, 404, NO_SET, Unreachable, false),
+            (CreateKey, v2, 409, EXISTS, Conflict, false),
+            (CreateKey, v1, 400, NO_ALGORITHM, Invalid, false),
+            (PutKey, v2, 400, NO_ALGORITHM, Invalid, false),
+            (PutKey, v2, 400, BUSY, Transient, false),
+            (DeleteKey, v1, 404, NO_SET, Absent, false),
+            (PublishedKeys, v1, 404, NO_SET, Absent, false),
         ] {
             let error = refused(operation, generation, status, body);
             let shown = format!("{operation:?} {generation:?} {status} {body}");
             assert_eq!((error.kind(), error.is_misplaced()), (expected, misplaced), "{shown}");
             assert_eq!(error.status(), Some(status));
             assert_eq!(error.refuses_chosen_ids(), body == NO_IDS, "{shown}");
+            let no_algorithm = body == NO_ALGORITHM && operation == CreateKey;
+            assert_eq!(error.refuses_algorithm(), no_algorithm, "{shown}");
         }
     }
 
@@ -352,6 +387,9 @@ mod tests {
             assert_eq!(error.to_string(), expected);
             assert!(!format!("{error:?}").contains("hunter22"));
         }
+        let echo = r#"{"error":"x","error_description":"cannot use ZDIK9w"}"#;
+        let put = refused(Operation::PutKey, Generation::V2, 400, echo);
+        assert!(!format!("{put} {put:?}").contains("ZDIK9w"), "{put}");
         let unreachable = HydraError::unreachable(Operation::GetClient, "no answer");
         assert_eq!(unreachable.to_string(), "get client: no answer");
     }

@@ -5,6 +5,7 @@ use reqwest::header::{HeaderMap, LINK};
 use url::Url;
 
 use super::id::ClientId;
+use super::key_id::KeySetName;
 
 /// Releases of Hydra whose admin APIs behave alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,10 +45,49 @@ impl Generation {
     /// 25.x matches the encoded path, but drops a slash at its end.
     #[must_use]
     pub fn addresses(self, id: &ClientId) -> bool {
+        self.reaches(id.as_str())
+    }
+
+    /// Whether a row of a key set can be reached: as clients are, and its `kid` must not be one that makes of the path of
+    /// the key that of the set, which a DELETE would empty.
+    pub(super) fn addresses_key(self, row: &str) -> bool {
+        !matches!(row, "" | "." | "..") && !row.chars().any(char::is_control) && self.reaches(row)
+    }
+
+    fn reaches(self, segment: &str) -> bool {
         match self {
-            Self::V1 | Self::V2 => !id.as_str().contains(['/', '%']),
-            Self::V25 => !id.as_str().ends_with('/'),
+            Self::V1 | Self::V2 => !segment.contains(['/', '%']),
+            Self::V25 => !segment.ends_with('/'),
         }
+    }
+
+    /// Whether a POST makes keys for this algorithm (RFC 7518, section 3.1, RFC 8037). Before 1.11.0, 1.x makes none for
+    /// `ES256`, and before 1.10.7 none for `EdDSA`; Hydra in front of a hardware module makes `RS256`, `ES256` and `ES512`
+    /// only. See [`HydraError::refuses_algorithm`](super::HydraError::refuses_algorithm).
+    #[must_use]
+    pub fn can_make(self, algorithm: &str) -> bool {
+        match self {
+            Self::V1 => {
+                matches!(algorithm, "RS256" | "ES256" | "ES512" | "EdDSA" | "HS256" | "HS512")
+            }
+            Self::V2 | Self::V25 => is_asymmetric(algorithm),
+        }
+    }
+
+    /// Whether Hydra signs tokens with keys for this algorithm in its own sets, `hydra.openid.id-token` and
+    /// `hydra.jwt.access-token`. 1.x takes every key for one of `RS256`: with another it issues no more tokens, and does not
+    /// start again (ory/hydra issues 921 and 1638).
+    #[must_use]
+    pub fn can_sign_with(self, algorithm: &str) -> bool {
+        match self {
+            Self::V1 => algorithm == "RS256",
+            Self::V2 | Self::V25 => is_asymmetric(algorithm),
+        }
+    }
+
+    /// Whether an asymmetric key is two rows, one for each half.
+    pub(super) fn stores_pairs(self) -> bool {
+        self == Self::V1
     }
 
     /// 1.3 to 1.10 answer the GET of a client that does not exist with 401 (ory/hydra issue 1744).
@@ -66,6 +106,19 @@ impl Generation {
     /// The path of one client, below the base path.
     pub(super) fn client(self, id: &ClientId) -> String {
         format!("{}/{}", self.clients(), utf8_percent_encode(id.as_str(), ENCODED))
+    }
+
+    /// The path of a key set, below the base path.
+    pub(super) fn key_set(self, set: &KeySetName) -> String {
+        match self {
+            Self::V1 => format!("/keys/{set}"),
+            Self::V2 | Self::V25 => format!("/admin/keys/{set}"),
+        }
+    }
+
+    /// The path of one row of a key set, below the base path.
+    pub(super) fn key(self, set: &KeySetName, row: &str) -> String {
+        format!("{}/{}", self.key_set(set), utf8_percent_encode(row, ENCODED))
     }
 
     /// The query of the page of `size` clients at `cursor`. The size has to be the same throughout a
@@ -151,6 +204,22 @@ impl Generation {
     }
 }
 
+fn is_asymmetric(algorithm: &str) -> bool {
+    matches!(
+        algorithm,
+        "RS256"
+            | "RS384"
+            | "RS512"
+            | "PS256"
+            | "PS384"
+            | "PS512"
+            | "ES256"
+            | "ES384"
+            | "ES512"
+            | "EdDSA"
+    )
+}
+
 /// The `page_token` of the link to the next page (RFC 8288). Nothing else of the link is used: a
 /// server cannot send the operator to another address.
 fn next_token(headers: &HeaderMap) -> Option<String> {
@@ -216,6 +285,46 @@ mod tests {
         ] {
             let id = ClientId::parse(id).unwrap();
             assert_eq!(ALL.map(|generation| generation.addresses(&id)), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn rows_out_of_reach() {
+        for (row, expected) in [
+            ("private:a", [true, true, true]),
+            ("a b?c#d", [true, true, true]),
+            ("a/b", [false, false, true]),
+            ("a%b", [false, false, true]),
+            ("a/", [false, false, false]),
+            ("", [false, false, false]),
+            (".", [false, false, false]),
+            ("..", [false, false, false]),
+            ("a\nb", [false, false, false]),
+        ] {
+            assert_eq!(ALL.map(|generation| generation.addresses_key(row)), expected, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn algorithms_by_generation() {
+        for (algorithm, made, signed) in [
+            ("RS256", [true, true, true], [true, true, true]),
+            ("RS384", [false, true, true], [false, true, true]),
+            ("RS512", [false, true, true], [false, true, true]),
+            ("PS256", [false, true, true], [false, true, true]),
+            ("PS384", [false, true, true], [false, true, true]),
+            ("PS512", [false, true, true], [false, true, true]),
+            ("ES256", [true, true, true], [false, true, true]),
+            ("ES384", [false, true, true], [false, true, true]),
+            ("ES512", [true, true, true], [false, true, true]),
+            ("EdDSA", [true, true, true], [false, true, true]),
+            ("HS256", [true, false, false], [false, false, false]),
+            ("HS512", [true, false, false], [false, false, false]),
+            ("none", [false, false, false], [false, false, false]),
+        ] {
+            assert_eq!(ALL.map(|generation| generation.can_make(algorithm)), made, "{algorithm}");
+            let signs = ALL.map(|generation| generation.can_sign_with(algorithm));
+            assert_eq!(signs, signed, "{algorithm}");
         }
     }
 
@@ -292,6 +401,20 @@ mod tests {
                     let parent = format!("/base{}/{last}", generation.clients());
                     prop_assert_eq!(url.path(), parent.as_str());
                 }
+            }
+        }
+
+        /// No row of a set leads to the set, or elsewhere.
+        #[test]
+        fn a_row_is_exactly_one_segment(row in r"(\.|%2e|/|[ -~]|\PC){0,6}") {
+            let set = KeySetName::parse("k8s.ns.set").unwrap();
+            for generation in ALL.into_iter().filter(|generation| generation.addresses_key(&row)) {
+                let mut url = Url::parse("http://h/base").unwrap();
+                url.set_path(&format!("/base{}", generation.key(&set, &row)));
+                let last = url.path_segments().unwrap().next_back().unwrap().to_owned();
+                prop_assert_eq!(percent_decode_str(&last).decode_utf8().unwrap(), row.as_str());
+                let expected = format!("/base{}/{last}", generation.key_set(&set));
+                prop_assert_eq!(url.path(), expected.as_str());
             }
         }
 

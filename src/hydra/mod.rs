@@ -4,9 +4,10 @@
 //! Which generation answers is found by how it behaves, and what follows from it stands in one
 //! file,
 //! `generation.rs`. [`Hydra`] does the requests, [`meaning`] the comparison of clients, without IO.
+//! A [`KeySet`] holds keys as all generations mean them, not as each stores them.
 //!
 //! Answers are bounded in time and size, redirects are not followed, and no error text holds a
-//! secret or the words of another program. No request is repeated, except one that met another
+//! secret, a part of a key, or the words of another program. No request is repeated, except one that met another
 //! generation than expected, which has had no effect.
 
 pub mod address;
@@ -18,6 +19,9 @@ mod explanation;
 mod generation;
 mod headers;
 mod id;
+mod key_id;
+mod key_set;
+mod keys;
 pub mod meaning;
 mod metadata;
 mod oauth2_client;
@@ -39,6 +43,9 @@ pub use error::{ErrorKind, HydraError};
 pub use generation::Generation;
 pub use headers::InvalidHeaders;
 pub use id::{ClientId, InvalidId};
+pub use key_id::{InvalidKeyName, KeyId, KeySetName};
+pub use key_set::{KeySet, StoredKey};
+pub use keys::KeyRequest;
 pub use oauth2_client::OAuth2Client;
 pub use request::{Operation, Outcome, RequestHook};
 pub use secret::{ClientSecret, InvalidSecret};
@@ -157,6 +164,15 @@ mod tests {
         assert_send(|hydra, id, _| async move { hydra.list_clients(Some(id.as_str())).await });
         assert_send(|hydra, _, _| async move { hydra.list_pages(None, |_| ()).await });
         assert_send(|hydra, _, _| async move { hydra.generation().await });
+        assert_send(|hydra, _, _| async move {
+            let (set, kid) = (KeySetName::parse("s").ok()?, KeyId::parse("k").ok()?);
+            let request = KeyRequest { kid: &kid, algorithm: "ES256", key_use: "sig" };
+            let key = hydra.create_key(&set, &request).await.ok()?;
+            hydra.put_key(&set, &kid, &key.jwk).await.ok()?;
+            hydra.delete_key(&set, &key).await.ok()?;
+            hydra.delete_key_of_id(&set, &kid).await.ok()?;
+            Some((hydra.get_key_set(&set).await, hydra.published_keys().await))
+        });
         assert_send(|hydra, _, _| async move { (hydra.version().await, hydra.ready().await) });
     }
 }

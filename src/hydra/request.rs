@@ -27,6 +27,16 @@ pub enum Operation {
     Discover,
     /// GET of the discovery document of the public API.
     WellKnown,
+    /// GET of a key set.
+    GetKeySet,
+    /// POST of a key.
+    CreateKey,
+    /// PUT of one row of a key.
+    PutKey,
+    /// DELETE of one row of a key.
+    DeleteKey,
+    /// GET of the keys that Hydra publishes.
+    PublishedKeys,
 }
 
 impl Operation {
@@ -43,11 +53,37 @@ impl Operation {
             Self::Ready => "ready",
             Self::Discover => "discover",
             Self::WellKnown => "well_known",
+            Self::GetKeySet => "get_key_set",
+            Self::CreateKey => "create_key",
+            Self::PutKey => "put_key",
+            Self::DeleteKey => "delete_key",
+            Self::PublishedKeys => "published_keys",
         }
     }
 
-    pub(super) fn addresses_one_client(self) -> bool {
-        matches!(self, Self::GetClient | Self::ReplaceClient | Self::DeleteClient)
+    /// Whether a 404 by a handler means that what the path names does not exist.
+    pub(super) fn addresses_what_may_be_absent(self) -> bool {
+        match self {
+            Self::GetClient
+            | Self::ReplaceClient
+            | Self::DeleteClient
+            | Self::GetKeySet
+            | Self::DeleteKey
+            | Self::PublishedKeys => true,
+            Self::CreateClient
+            | Self::ListClients
+            | Self::Version
+            | Self::Ready
+            | Self::Discover
+            | Self::WellKnown
+            | Self::CreateKey
+            | Self::PutKey => false,
+        }
+    }
+
+    /// Whether the request holds a private key. An answer could then repeat a part of it, in any form.
+    pub(super) fn sends_private_keys(self) -> bool {
+        self == Self::PutKey
     }
 }
 
@@ -64,6 +100,11 @@ impl fmt::Display for Operation {
             Self::Ready => "get readiness",
             Self::Discover => "find the admin API",
             Self::WellKnown => "get the discovery document",
+            Self::GetKeySet => "get key set",
+            Self::CreateKey => "create key",
+            Self::PutKey => "put key",
+            Self::DeleteKey => "delete key",
+            Self::PublishedKeys => "get the published keys",
         })
     }
 }

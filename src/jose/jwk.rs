@@ -134,9 +134,9 @@ impl Jwk {
         self
     }
 
-    /// The key with this id.
+    /// The key under another id (RFC 7517 section 4.5).
     #[must_use]
-    pub(super) fn with_kid(mut self, kid: &str) -> Self {
+    pub fn with_kid(mut self, kid: &str) -> Self {
         self.public.insert("kid".to_owned(), kid.into());
         self
     }
