@@ -3,11 +3,12 @@
 use pkcs8::{
     AlgorithmIdentifierRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef,
     der::{
-        self, Decode, SecretDocument,
+        self, Decode, Encode, SecretDocument,
         asn1::{AnyRef, OctetStringRef},
     },
 };
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::{Jwk, KeyFlaw, ec::Ec, ed25519::Ed25519, material::Material, rsa::Rsa};
 
@@ -37,26 +38,26 @@ pub fn to_pem(key: &Jwk) -> Result<SecretString, KeyFlaw> {
 }
 
 fn rsa(key: &Rsa) -> der::Result<SecretDocument> {
-    wrapped(RSA, Some(AnyRef::NULL), &key.to_pkcs1()?)
+    wrapped(RSA, Some(AnyRef::NULL), key.to_pkcs1()?.as_bytes())
 }
 
 fn ec(key: &Ec) -> der::Result<SecretDocument> {
     let curve = key.curve().oid();
-    wrapped(EC, Some(AnyRef::from(&curve)), &key.to_sec1()?)
+    wrapped(EC, Some(AnyRef::from(&curve)), key.to_sec1()?.as_bytes())
 }
 
 fn ed25519(key: &Ed25519) -> der::Result<SecretDocument> {
-    let seed = SecretDocument::encode_msg(&OctetStringRef::new(key.private())?)?;
+    let seed = Zeroizing::new(OctetStringRef::new(key.private())?.to_der()?);
     wrapped(ED25519, None, &seed)
 }
 
 fn wrapped(
     oid: ObjectIdentifier,
     parameters: Option<AnyRef<'_>>,
-    key: &SecretDocument,
+    key: &[u8],
 ) -> der::Result<SecretDocument> {
     let algorithm = AlgorithmIdentifierRef { oid, parameters };
-    let key = OctetStringRef::new(key.as_bytes())?;
+    let key = OctetStringRef::new(key)?;
     SecretDocument::encode_msg(&PrivateKeyInfoRef::new(algorithm, key))
 }
 

@@ -19,3 +19,8 @@ pub use flaw::KeyFlaw;
 pub use generate::{GenerateError, generate};
 pub use jwk::{Jwk, NotAJwk, PublicJwk};
 pub use thumbprint::{same_key, thumbprint};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;

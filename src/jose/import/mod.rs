@@ -68,3 +68,6 @@ fn with_kid(key: Jwk) -> Result<(Jwk, String), KeyFlaw> {
     };
     Ok((key.with_kid(&kid), kid))
 }
+
+#[cfg(test)]
+mod tests;
