@@ -1,8 +1,10 @@
 //! Conditions: what a resource says about itself, one entry for each type.
 
+use std::{borrow::Cow, sync::Arc};
+
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_with::skip_serializing_none;
 
 // `metav1.Condition`, but with all members optional except `type` and `status`: resources exist whose conditions have
@@ -13,13 +15,14 @@ use serde_with::skip_serializing_none;
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// What the condition is about: Ready, Reconciling or Stalled.
-    pub r#type: String,
+    #[serde(deserialize_with = "known_type")]
+    pub r#type: Cow<'static, str>,
     /// Whether it is so: True, False or Unknown.
     pub status: ConditionStatus,
     /// Why the status is what it is, in one CamelCase word for programs.
-    pub reason: Option<String>,
+    pub reason: Option<Arc<str>>,
     /// Why the status is what it is, and what can be done about it, for people.
-    pub message: Option<String>,
+    pub message: Option<Arc<str>>,
     /// The metadata.generation that the condition was computed from.
     pub observed_generation: Option<i64>,
     /// When the status last changed from one value to another.
@@ -62,18 +65,22 @@ impl ConditionType {
     }
 }
 
+impl ConditionType {
+    const ALL: [Self; 3] = [Self::Ready, Self::Reconciling, Self::Stalled];
+}
+
 impl Condition {
     /// A condition without a transition time, which [`set`] gives it.
     #[must_use]
     pub fn new(
         condition_type: ConditionType,
         status: ConditionStatus,
-        reason: impl Into<String>,
-        message: impl Into<String>,
+        reason: impl Into<Arc<str>>,
+        message: impl Into<Arc<str>>,
         observed_generation: Option<i64>,
     ) -> Self {
         Self {
-            r#type: condition_type.as_str().to_owned(),
+            r#type: condition_type.as_str().into(),
             status,
             reason: Some(reason.into()),
             message: Some(message.into()),
@@ -87,6 +94,31 @@ impl Condition {
     pub fn is(&self, condition_type: ConditionType) -> bool {
         self.r#type == condition_type.as_str()
     }
+}
+
+/// Decodes conditions so that what several of them say is in memory once: as a rule all three of a
+/// resource say the same, and there is one such list for each resource of the cluster.
+pub fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
+    let mut conditions = Vec::<Condition>::deserialize(deserializer)?;
+    let mut known: Vec<Arc<str>> = Vec::new();
+    let texts = conditions
+        .iter_mut()
+        .flat_map(|condition| condition.reason.iter_mut().chain(condition.message.iter_mut()));
+    for text in texts {
+        match known.iter().find(|known| *known == text) {
+            Some(known) => *text = known.clone(),
+            None => known.push(text.clone()),
+        }
+    }
+    conditions.shrink_to_fit();
+    Ok(conditions)
+}
+
+/// The types that the operator sets take no memory.
+fn known_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = ConditionType::ALL.into_iter().find(|known| known.as_str() == name);
+    Ok(known.map_or(Cow::Owned(name), |known| known.as_str().into()))
 }
 
 /// The condition of a type.
@@ -188,7 +220,7 @@ mod tests {
         ];
         (types, statuses, proptest::option::of(0..EARLIER)).prop_map(|(name, status, time)| {
             Condition {
-                r#type: name.to_owned(),
+                r#type: name.into(),
                 last_transition_time: time.map(at),
                 ..ready(status, "Before")
             }

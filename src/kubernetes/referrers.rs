@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::SecretVersion;
@@ -47,17 +47,18 @@ pub struct Referrers<R> {
     inner: Mutex<Inner<R>>,
 }
 
+/// There is an entry for each resource of the cluster: each name is in memory once.
 struct Inner<R> {
-    by_secret: HashMap<SecretRef, Entry<R>>,
-    by_resource: HashMap<R, SecretRef>,
+    by_secret: HashMap<Arc<SecretRef>, Entry<R>>,
+    by_resource: HashMap<Arc<R>, Arc<SecretRef>>,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Entry<R> {
     /// Sorted. As a rule there is one: a tree would take half a kilobyte for it.
-    resources: Vec<R>,
+    resources: Vec<Arc<R>>,
     /// The version that a pass last read or wrote; an event with it is an echo.
-    handled: Option<SecretVersion>,
+    handled: Option<Box<SecretVersion>>,
     /// What the watch last said.
     heard: Heard,
     /// Whether a pass has found or made the Secret.
@@ -106,10 +107,10 @@ enum Heard {
     /// Nothing so far. What a pass has read stands until it does.
     Nothing {
         /// The version that a pass has read.
-        read: Option<SecretVersion>,
+        read: Option<Box<SecretVersion>>,
     },
     /// It exists in this version. A pass does not override it: what a pass has read may be older.
-    Version(SecretVersion),
+    Version(Box<SecretVersion>),
     /// It does not exist.
     Gone,
 }
@@ -124,10 +125,13 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
     /// `resource` refers to `secret`, and to no other.
     pub fn refer(&self, resource: &R, secret: SecretRef) {
         let mut inner = self.lock();
-        if inner.by_resource.get(resource) == Some(&secret) {
+        if inner.by_resource.get(resource).is_some_and(|known| **known == secret) {
             return;
         }
         inner.forget(resource);
+        let known = inner.by_secret.get_key_value(&secret).map(|(known, _)| known.clone());
+        let secret = known.unwrap_or_else(|| Arc::new(secret));
+        let resource = Arc::new(resource.clone());
         inner.by_resource.insert(resource.clone(), secret.clone());
         let entry = inner.by_secret.entry(secret).or_insert_with(|| Entry {
             resources: Vec::with_capacity(1),
@@ -138,8 +142,8 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
             writing: false,
             echoed: false,
         });
-        if let Err(place) = entry.resources.binary_search(resource) {
-            entry.resources.insert(place, resource.clone());
+        if let Err(place) = entry.resources.binary_search(&resource) {
+            entry.resources.insert(place, resource);
         }
     }
 
@@ -162,10 +166,10 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
         if let Some(entry) = self.lock().by_secret.get_mut(secret) {
             entry.exists = true;
             if let Heard::Nothing { read } = &mut entry.heard {
-                *read = Some(version.clone());
+                *read = Some(Box::new(version.clone()));
             }
             // Two resources that claim one Secret must each hear of every change.
-            entry.handled = (entry.resources.len() == 1).then(|| version.clone());
+            entry.handled = (entry.resources.len() == 1).then(|| Box::new(version.clone()));
         }
     }
 
@@ -188,8 +192,8 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
     #[must_use]
     pub fn version(&self, secret: &SecretRef) -> Option<SecretVersion> {
         match &self.lock().by_secret.get(secret)?.heard {
-            Heard::Nothing { read } => read.clone(),
-            Heard::Version(version) => Some(version.clone()),
+            Heard::Nothing { read } => read.as_deref().cloned(),
+            Heard::Version(version) => Some(SecretVersion::clone(version)),
             Heard::Gone => None,
         }
     }
@@ -207,8 +211,8 @@ impl<R: Clone + Eq + Hash + Ord> Referrers<R> {
                 let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
                 entry.unlisted = false;
                 entry.exists = true;
-                entry.heard = Heard::Version(version.clone());
-                if entry.handled.as_ref() == Some(version) { Vec::new() } else { entry.wake() }
+                entry.heard = Heard::Version(Box::new(version.clone()));
+                if entry.handled.as_deref() == Some(version) { Vec::new() } else { entry.wake() }
             }
             SecretEvent::Gone { secret } => {
                 let Some(entry) = inner.by_secret.get_mut(secret) else { return Vec::new() };
@@ -239,7 +243,11 @@ impl<R: Clone> Entry<R> {
 
     fn wake(&mut self) -> Vec<R> {
         self.echoed |= self.writing;
-        if self.writing { Vec::new() } else { self.resources.clone() }
+        if self.writing {
+            Vec::new()
+        } else {
+            self.resources.iter().map(|resource| R::clone(resource)).collect()
+        }
     }
 }
 
@@ -259,7 +267,7 @@ impl<R: Eq + Hash + Ord> Inner<R> {
     fn forget(&mut self, resource: &R) {
         let Some(secret) = self.by_resource.remove(resource) else { return };
         if let Some(entry) = self.by_secret.get_mut(&secret) {
-            entry.resources.retain(|known| known != resource);
+            entry.resources.retain(|known| **known != *resource);
             if entry.resources.is_empty() {
                 self.by_secret.remove(&secret);
             }

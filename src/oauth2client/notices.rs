@@ -142,7 +142,7 @@ fn transition(
         return None;
     }
     let message = condition::get(&status.conditions, ConditionType::Stalled)
-        .and_then(|stalled| stalled.message.clone())
+        .and_then(|stalled| stalled.message.as_deref())
         .unwrap_or_default();
     let action = if resource.metadata.deletion_timestamp.is_some() { DELETE } else { RECONCILE };
     match outcome {

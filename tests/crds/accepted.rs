@@ -2,10 +2,7 @@
 
 use std::{fs, path::Path};
 
-use hydra_operator::api::{
-    OAuth2Client,
-    oauth2client::{HydraAdmin, TokenEndpointAuthMethod, TokenLifespans},
-};
+use hydra_operator::api::{OAuth2Client, oauth2client::TokenEndpointAuthMethod};
 use serde_json::{Value, json};
 
 use crate::{server::Server, support::crds::read_manifest};
@@ -45,8 +42,8 @@ fn every_spelling_of_unset_decodes() {
     assert_eq!(spec.hydra_admin.unwrap().port, Some(0));
     assert_eq!(spec.jwks_uri.as_deref(), Some(""));
     let empty = named("unset-objects").spec;
-    assert_eq!(empty.hydra_admin, Some(HydraAdmin::default()));
-    assert_eq!(empty.token_lifespans, Some(TokenLifespans::default()));
+    assert_eq!(empty.hydra_admin, Some(Box::default()));
+    assert_eq!(empty.token_lifespans, Some(Box::default()));
     assert_eq!(empty.metadata, Some(json!({})));
 }
 

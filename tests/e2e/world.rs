@@ -403,7 +403,7 @@ pub fn client_id(resource: &OAuth2Client) -> String {
 pub fn message(resource: &OAuth2Client) -> String {
     let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice());
     let ready = condition::get(conditions.unwrap_or_default(), ConditionType::Ready);
-    ready.and_then(|ready| ready.message.clone()).unwrap_or_default()
+    ready.and_then(|ready| ready.message.as_deref()).unwrap_or_default().to_owned()
 }
 
 /// `status.reconciliationError.statusCode`.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::api::Condition;
+use crate::api::{Condition, condition::shared};
 
 /// What the operator found and did.
 #[skip_serializing_none]
@@ -17,7 +17,7 @@ pub struct OAuth2ClientStatus {
 
     /// Ready: Hydra holds the client and the Secret its credentials. Reconciling: the operator is at work, or will try again
     /// by itself. Stalled: nothing will change until a person changes something; the message says what.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "shared", skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 
