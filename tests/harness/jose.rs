@@ -53,11 +53,11 @@ fn a_key_of_each_algorithm_signs_in_each_form() {
 fn a_secret_signs() {
     for (alg, size) in [("HS256", 256), ("HS512", 512)] {
         let key = jose::generate(alg, "one");
-        let jwks = json!({ "keys": [key.jwk] });
-        let loaded = &jose::load_jwks(&jwks).unwrap()[0];
+        let keys = json!({ "keys": [key.jwk] });
+        let loaded = &jose::load_jwks(&keys).unwrap()[0];
         assert_eq!((loaded.kty.as_str(), loaded.size, loaded.private), ("oct", size, true));
         let jws = jose::sign(&key.signing_key(), "text").unwrap();
-        assert_eq!(jose::verify(&jwks, &jws).unwrap().payload, "text");
+        assert_eq!(jose::verify(&keys, &jws).unwrap().payload, "text");
         assert!(key.pkcs8.is_none());
     }
 }

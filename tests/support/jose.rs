@@ -126,9 +126,9 @@ pub fn sign(key: &SigningKey, payload: &str) -> Result<String, String> {
     })
 }
 
-/// Checks a compact JWS with the key of its header's `kid`, and no other.
-pub fn verify(jwks: &Value, jws: &str) -> Result<Verified, String> {
-    ask(&json!({ "do": "verify", "jwks": jwks, "jws": jws }))
+/// Checks a compact JWS with the key of its header's `kid`, of this JSON Web Key set, and no other.
+pub fn verify(key_set: &Value, jws: &str) -> Result<Verified, String> {
+    ask(&json!({ "do": "verify", "jwks": key_set, "jws": jws }))
 }
 
 /// Makes a key for an algorithm; RSA of 2048 bits.
