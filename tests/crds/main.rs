@@ -7,6 +7,7 @@ mod support;
 
 mod accepted;
 mod generated;
+mod key_sets;
 mod rules;
 mod server;
 mod shown;

@@ -1,4 +1,4 @@
-//! `OAuth2Client`s on a real API server, as JSON: what a person can send, which is more than the types can say.
+//! Resources on a real API server, as JSON: what a person can send, which is more than the types can say.
 
 use http::{Method, Request, StatusCode};
 use kube::Client;
@@ -9,24 +9,38 @@ use crate::support::ControlPlane;
 /// The path of the kind's group and version.
 const GROUP_VERSION: &str = "hydra.ory.sh/v1alpha1";
 
-/// A namespace of its own on the shared API server.
+/// What becomes of a spec: `Err` holds a part of the message.
+pub type Expected = Result<(), &'static str>;
+
+/// A namespace of its own on the shared API server, for objects of one kind.
 pub struct Server {
     client: Client,
     group_version: String,
+    kind: &'static str,
+    plural: &'static str,
     namespace: String,
 }
 
 impl Server {
+    /// For `OAuth2Client`s.
     pub async fn new(test: &str) -> Self {
         Self::of(test, GROUP_VERSION).await
     }
 
-    /// The same kind in another group.
+    /// For `JsonWebKeySet`s.
+    pub async fn for_key_sets(test: &str) -> Self {
+        let server = Self::new(test).await;
+        Self { kind: "JsonWebKeySet", plural: "jsonwebkeysets", ..server }
+    }
+
+    /// For `OAuth2Client`s of another group.
     pub async fn of(test: &str, group_version: &str) -> Self {
         let plane = ControlPlane::shared().await;
         Self {
             client: plane.client().await,
             group_version: group_version.to_owned(),
+            kind: "OAuth2Client",
+            plural: "oauth2clients",
             namespace: plane.namespace(test).await,
         }
     }
@@ -43,10 +57,22 @@ impl Server {
     pub fn object(&self, name: &str, spec: &Value) -> Value {
         json!({
             "apiVersion": self.group_version,
-            "kind": "OAuth2Client",
+            "kind": self.kind,
             "metadata": { "name": name },
             "spec": spec,
         })
+    }
+
+    /// Creates an object of each spec: it is accepted or refused as expected.
+    pub async fn check(&self, specs: impl IntoIterator<Item = (Value, Expected)>) {
+        for (index, (spec, expected)) in specs.into_iter().enumerate() {
+            let created = self.create(&self.object(&format!("case-{index}"), &spec)).await;
+            match (&created, expected) {
+                (Ok(_), Ok(())) => {}
+                (Err(message), Err(part)) if message.contains(part) => {}
+                _ => panic!("{spec}: expected {expected:?}, got {created:#?}"),
+            }
+        }
     }
 
     /// Creates an object as kubectl does: unknown fields are errors. A refusal is its message.
@@ -120,10 +146,10 @@ impl Server {
     }
 
     fn request(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Request<Vec<u8>> {
-        let Self { group_version, namespace, .. } = self;
+        let Self { group_version, plural, namespace, .. } = self;
         Request::builder()
             .method(method)
-            .uri(format!("/apis/{group_version}/namespaces/{namespace}/oauth2clients{path}"))
+            .uri(format!("/apis/{group_version}/namespaces/{namespace}/{plural}{path}"))
             .header(http::header::CONTENT_TYPE, kind)
             .body(body)
             .unwrap()

@@ -8,5 +8,8 @@ mod support;
 mod control_plane;
 mod counters;
 mod hydra;
+mod jose;
+mod login;
+mod private_key_jwt;
 mod process;
 mod rbac;

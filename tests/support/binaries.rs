@@ -42,6 +42,11 @@ pub fn kstatus() -> PathBuf {
     provided("kstatus", "KSTATUS")
 }
 
+/// The implementation of JOSE of `tests/servers/jose`, built.
+pub fn jose() -> PathBuf {
+    provided("jose", "JOSE")
+}
+
 /// Asks the build script, once per program and test process. A build shows its progress on stderr.
 fn provided(program: &str, name: &str) -> PathBuf {
     static PROVIDED: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);

@@ -210,7 +210,7 @@ pub fn service_client(id: &str, secret: &str) -> Value {
     })
 }
 
-async fn answer(response: Response) -> Answer {
+pub(super) async fn answer(response: Response) -> Answer {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     let body = serde_json::from_str(&text).unwrap_or_else(|_| {
@@ -219,7 +219,7 @@ async fn answer(response: Response) -> Answer {
     Answer { status, body }
 }
 
-async fn send_form(request: reqwest::RequestBuilder, form: &[(&str, &str)]) -> Response {
+pub(super) async fn send_form(request: reqwest::RequestBuilder, form: &[(&str, &str)]) -> Response {
     let body: Vec<_> =
         form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");

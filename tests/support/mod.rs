@@ -32,11 +32,15 @@ pub mod eventually;
 pub mod folder;
 pub mod hydra;
 pub mod hydra_api;
+pub mod jose;
 pub mod kstatus;
 pub mod kubeconfig;
+pub mod lines;
+pub mod login;
 pub mod operator;
 pub mod pki;
 pub mod ports;
+pub mod private_key_jwt;
 pub mod process;
 pub mod rbac;
 

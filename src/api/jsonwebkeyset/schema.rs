@@ -19,6 +19,9 @@ pub(super) const SET_NAME_KEPT: &str = "has(oldSelf.spec) == has(self.spec) && \
      (!has(self.spec.setName) || self.spec.setName == oldSelf.spec.setName)";
 /// A path keeps the segment.
 pub(super) const NOT_DOTS: &str = "self != '.' && self != '..'";
+/// What the rules below can count with: a duration of CEL ends at 292 years, where an error takes the place of the message.
+pub(super) const AT_MOST_TEN_YEARS: &str =
+    "!self.matches('(^|[a-z])([0-9]{7}[0-9.]*h|[0-9]{9})') && duration(self) <= duration('87600h')";
 /// A key has to be published before it signs, so the next one is due before the current one has ended.
 pub(super) const PUBLISHED_IN_TIME: &str = "!has(self.interval) || \
      duration(self.interval) > duration(has(self.publishBefore) ? self.publishBefore : '1h')";
@@ -37,6 +40,9 @@ pub(super) const DISTINCT_DATA_KEYS: &str = "(has(self.jwks) ? self.jwks : 'jwks
 /// What has no public half is not published.
 pub(super) const NO_PUBLIC_HALF: &str = "!(self.algorithm in ['HS256', 'HS512']) || \
      !has(self.outputs) || !has(self.outputs.publicConfigMap)";
+/// Whoever had the keys of Hydra itself could make tokens.
+pub(super) const KEPT_IN_HYDRA: &str = "!has(self.setName) || !self.setName.startsWith('hydra.') || \
+     !has(self.outputs) || !has(self.outputs.privateSecret)";
 
 /// The schema of the items of `formats`.
 pub(super) fn formats() -> Value {

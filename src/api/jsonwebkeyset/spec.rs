@@ -13,11 +13,13 @@ use serde_with::skip_serializing_none;
 use super::{
     Algorithm, JsonWebKeySetStatus, KeyUse, Outputs,
     schema::{
-        DATA_KEY, DURATION, NO_PUBLIC_HALF, NOT_DOTS, NOT_TOO_MANY, OBJECT_NAME, ONE_SOURCE,
-        PUBLISHED_IN_TIME, SET_NAME, SET_NAME_KEPT,
+        AT_MOST_TEN_YEARS, DATA_KEY, DURATION, KEPT_IN_HYDRA, NO_PUBLIC_HALF, NOT_DOTS,
+        NOT_TOO_MANY, OBJECT_NAME, ONE_SOURCE, PUBLISHED_IN_TIME, SET_NAME, SET_NAME_KEPT,
     },
 };
 use crate::api::oauth2client::DeletionPolicy;
+
+const TOO_LONG: &str = "write at most 87600h, which are ten years";
 
 /// What the set is to be.
 #[skip_serializing_none]
@@ -97,6 +99,9 @@ use crate::api::oauth2client::DeletionPolicy;
         .field_path(".rotation"),
     validation = Rule::new(NO_PUBLIC_HALF)
         .message("remove outputs.publicConfigMap: symmetric keys (HS256, HS512) have no public half")
+        .field_path(".outputs"),
+    validation = Rule::new(KEPT_IN_HYDRA)
+        .message("remove outputs.privateSecret: the private keys of Hydra itself (sets named hydra.…) are not handed out")
         .field_path(".outputs")
 )]
 #[serde(rename_all = "camelCase", remote = "Self")]
@@ -162,14 +167,17 @@ pub struct JsonWebKeySetSpec {
 pub struct Rotation {
     /// How long a key is signed with. Unset: until a rotation is asked for.
     #[schemars(length(max = 32), regex(pattern = DURATION))]
+    #[x_kube(validation = Rule::new(AT_MOST_TEN_YEARS).message(TOO_LONG))]
     pub interval: Option<String>,
     /// How long the public half of a key is to be seen before the key signs, so that nobody meets a signature whose key they
     /// do not know: longer than those who check signatures keep a copy of the keys. Unset: `1h`.
     #[schemars(length(max = 32), regex(pattern = DURATION))]
+    #[x_kube(validation = Rule::new(AT_MOST_TEN_YEARS).message(TOO_LONG))]
     pub publish_before: Option<String>,
     /// How long the public half of a key stays after the key has signed for the last time: longer than what it has signed
     /// is valid. Unset: `24h`.
     #[schemars(length(max = 32), regex(pattern = DURATION))]
+    #[x_kube(validation = Rule::new(AT_MOST_TEN_YEARS).message(TOO_LONG))]
     pub retain: Option<String>,
 }
 

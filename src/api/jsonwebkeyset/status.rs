@@ -83,6 +83,7 @@ pub struct KeyStatus {
     /// Secret; `Adopted` with a set that was there.
     pub origin: KeyOrigin,
     /// Its public half (RFC 7517 section 4). Unset: not known yet, or the key is symmetric.
+    #[serde(default)]
     #[schemars(schema_with = "public_key")]
     pub public_key: Option<JsonWebKey>,
 }
