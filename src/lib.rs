@@ -14,6 +14,7 @@
 //! | [`controller`] | outcome classes, backoff, claims of several resources on one thing | know a resource kind |
 //! | [`instance`], [`instances`] | what belongs to one Hydra, and which Hydras there are | know Kubernetes |
 //! | [`jose`] | JSON Web Keys: made, read, written | know Hydra or Kubernetes |
+//! | [`secret_template`] | the rules of templates of objects that are written | do IO |
 //! | [`oauth2client`] | the reconcile of an `OAuth2Client` | |
 //! | [`operator`] | the composition root | decide anything |
 
@@ -30,6 +31,7 @@ pub mod kubernetes;
 pub mod metrics;
 pub mod oauth2client;
 pub mod operator;
+pub mod secret_template;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

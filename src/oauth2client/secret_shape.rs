@@ -1,7 +1,7 @@
 //! How the Secret shall look: pure, from the spec, the operator's settings and what Hydra says about
 //! itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
@@ -10,29 +10,20 @@ use super::{
     record::Record,
 };
 use crate::{
-    api::{
-        GROUP, MANAGED_BY_LABEL, OAuth2ClientSpec,
-        oauth2client::{SecretTemplate, SecretValue},
-    },
+    api::OAuth2ClientSpec,
     hydra::{ClientId, ClientSecret, WellKnown},
-    kubernetes::{
-        KeyPair, Lookup, SecretContent,
-        secret_content::{OPAQUE, is_key},
-    },
+    kubernetes::{KeyPair, Lookup, SecretContent, secret_content::OPAQUE},
+    secret_template::{self, InvalidTemplate, check_metadata, further_data},
 };
+
+/// Where the template stands.
+const FIELD: &str = "spec.secretTemplate";
 
 /// The keys that hydra-maester used before v0.0.31. Secrets from then still exist.
 const FORMER_KEYS: (&str, &str) = ("client_id", "client_secret");
 
 /// The keys that hydra-maester uses where it is told no others.
 const MAESTER_KEYS: (&str, &str) = ("CLIENT_ID", "CLIENT_SECRET");
-
-/// Prefixes of labels and annotations that give a Secret a meaning to Kubernetes, to Argo CD or to
-/// the operator: a tenant who may not write Secrets must not get there through a template.
-const RESERVED_PREFIXES: [&str; 4] = ["kubernetes.io", "k8s.io", "argocd.argoproj.io", GROUP];
-
-/// Recommended labels of applications, which have no such meaning. That of the manager is ours.
-const RECOMMENDED_PREFIX: &str = "app.kubernetes.io";
 
 /// How the Secret of a resource shall look.
 #[derive(Clone)]
@@ -109,8 +100,7 @@ fn keys(spec: &OAuth2ClientSpec, default: &KeyPair) -> KeyPair {
 /// Whether the spec asks for values that Hydra's discovery document has.
 #[must_use]
 pub fn needs_well_known(spec: &OAuth2ClientSpec) -> bool {
-    let data = spec.secret_template.iter().flat_map(|template| template.data.values());
-    data.into_iter().any(|value| value.well_known.is_some())
+    spec.secret_template.as_ref().is_some_and(secret_template::needs_well_known)
 }
 
 /// The shape that `spec` asks for, or why it cannot be had. `well_known` is what Hydra says about
@@ -122,9 +112,8 @@ pub fn shape(
 ) -> Result<SecretShape, Failure> {
     let names = spec.secret_keys.clone().unwrap_or_default();
     let template = spec.secret_template.clone().unwrap_or_default();
-    check_metadata("labels", template.labels.keys())?;
-    check_metadata("annotations", template.annotations.keys())?;
-    let extra = extra(&template, well_known)?;
+    check_metadata(FIELD, &template.labels, &template.annotations)?;
+    let extra = further_data(FIELD, &template, well_known)?;
     let shape = SecretShape {
         keys: keys(spec, default),
         id_aliases: names.client_id_aliases,
@@ -171,79 +160,17 @@ impl SecretShape {
     }
 
     fn check_keys(&self) -> Result<(), Failure> {
-        let mut seen = BTreeSet::new();
         let all = [&self.keys.id, &self.keys.secret];
         let all = all.into_iter().chain(&self.id_aliases).chain(&self.secret_aliases);
-        for key in all.chain(self.extra.keys()) {
-            if !is_key(key) {
-                return Err(invalid(format!(
-                    "{key:?} is no name that a key of a Secret can have; write letters, digits, -, \
-                     _ and ."
-                )));
-            }
-            if !seen.insert(key) {
-                return Err(invalid(format!(
-                    "spec.secretKeys and spec.secretTemplate.data name the key {key} twice; write \
-                     each name once"
-                )));
-            }
-        }
-        Ok(())
+        let fields = "spec.secretKeys and spec.secretTemplate.data";
+        Ok(secret_template::check_keys(fields, all.chain(self.extra.keys()))?)
     }
 }
 
-fn extra(
-    template: &SecretTemplate,
-    well_known: Option<&WellKnown>,
-) -> Result<BTreeMap<String, String>, Failure> {
-    let text = |key: &String, member: &str| {
-        well_known.and_then(|known| known.get(member)).map(ToOwned::to_owned).ok_or_else(|| {
-            invalid(format!(
-                "spec.secretTemplate.data.{key} asks for {member}, which Hydra's discovery document \
-                 does not have; remove it"
-            ))
-        })
-    };
-    let value = |(key, value): (&String, &SecretValue)| {
-        let text = match (&value.value, &value.well_known) {
-            (Some(value), None) => value.clone(),
-            (None, Some(member)) => text(key, member)?,
-            (Some(_), Some(_)) | (None, None) => {
-                return Err(invalid(format!(
-                    "spec.secretTemplate.data.{key} needs either value or wellKnown"
-                )));
-            }
-        };
-        Ok((key.clone(), text))
-    };
-    template.data.iter().map(value).collect()
-}
-
-fn check_metadata<'a>(
-    field: &str,
-    mut keys: impl Iterator<Item = &'a String>,
-) -> Result<(), Failure> {
-    match keys.find(|key| is_reserved(key)) {
-        Some(key) => Err(invalid(format!(
-            "spec.secretTemplate.{field} sets {key}, which is reserved; remove it"
-        ))),
-        None => Ok(()),
+impl From<InvalidTemplate> for Failure {
+    fn from(invalid: InvalidTemplate) -> Self {
+        Self::terminal(Reason::InvalidSpec, invalid.to_string())
     }
-}
-
-fn is_reserved(key: &str) -> bool {
-    let Some((prefix, _)) = key.split_once('/') else { return false };
-    let prefix = prefix.to_ascii_lowercase();
-    if prefix == RECOMMENDED_PREFIX {
-        return key == MANAGED_BY_LABEL;
-    }
-    RESERVED_PREFIXES.iter().any(|reserved| {
-        prefix.strip_suffix(reserved).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
-}
-
-fn invalid(message: String) -> Failure {
-    Failure::terminal(Reason::InvalidSpec, message)
 }
 
 #[cfg(test)]
@@ -326,27 +253,17 @@ mod tests {
     }
 
     #[test]
-    fn labels_with_a_meaning_of_their_own_are_reserved() {
-        for key in [
-            "kubernetes.io/service-account.name",
-            "node.kubernetes.io/x",
-            "k8s.io/x",
-            "cluster.x-k8s.io/x",
-            "app.kubernetes.io/managed-by",
-            "hydra.ory.sh/x",
-            "argocd.argoproj.io/secret-type",
-            "Kubernetes.IO/x",
+    fn a_template_with_reserved_labels_is_refused() {
+        for (key, expected) in [
+            ("kubernetes.io/service-account.name", true),
+            ("app.kubernetes.io/managed-by", true),
+            ("cluster.x-k8s.io/x", false),
+            ("app.kubernetes.io/name", false),
         ] {
-            let reserved = is_reserved(key);
-            // A domain that merely ends with the same letters is another one.
-            assert_eq!(reserved, key != "cluster.x-k8s.io/x", "{key}");
             for field in ["labels", "annotations"] {
                 let template = json!({ "secretTemplate": { field: { key: "1" } } });
-                assert_eq!(data(&template, None) == "InvalidSpec", reserved, "{field} {key}");
+                assert_eq!(data(&template, None) == "InvalidSpec", expected, "{field} {key}");
             }
-        }
-        for key in ["team", "example.com/team", "app.kubernetes.io/name", "mykubernetes.io/x"] {
-            assert!(!is_reserved(key), "{key}");
         }
     }
 }

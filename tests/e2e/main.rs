@@ -35,6 +35,7 @@ mod maester;
 mod modes;
 mod observe;
 mod outage;
+mod outputs;
 mod permissions;
 mod process;
 mod proxy;
