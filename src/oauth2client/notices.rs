@@ -45,8 +45,13 @@ pub fn corrects_drift(resource: &OAuth2Client, applied: &Applied) -> bool {
         None => false,
     };
     let record = Record::of(resource);
+    // New keys in the set are no drift.
+    let follows_keys = record.jwks != applied.jwks;
     // Another client is another matter.
-    moved && record.settled && record.client_id.as_ref() == Some(&applied.client_id)
+    moved
+        && !follows_keys
+        && record.settled
+        && record.client_id.as_ref() == Some(&applied.client_id)
 }
 
 fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
@@ -193,6 +198,7 @@ mod tests {
                 former_secrets: Vec::new(),
                 retired: Vec::new(),
                 replaced: None,
+                jwks: None,
                 unsupported: Vec::new(),
             }),
             hydra_version: String::new(),
