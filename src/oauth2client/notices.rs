@@ -171,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        api::oauth2client::LinkedKeys,
         hydra::ClientId,
         kubernetes::KeyPair,
         oauth2client::{
@@ -242,6 +243,15 @@ mod tests {
         assert_eq!(pass(&converged, &replaced(&[], true)).0, ["ClientUpdated"]);
         let meddled = ClientChange::Replaced { differing: vec![], secret: true, meddled: true };
         assert_eq!(pass(&converged, &applied(Some(meddled))).0, ["DriftCorrected"]);
+        let Outcome::Applied { applied: mut moved, hydra_version } = replaced(&["jwks"], false)
+        else {
+            unreachable!("`replaced` makes no other")
+        };
+        moved.jwks = Some(LinkedKeys { name: "keys".into(), ..LinkedKeys::default() });
+        let moved = Outcome::Applied { applied: moved, hydra_version };
+        let (reasons, follower) = pass(&converged, &moved);
+        assert_eq!(reasons, ["ClientUpdated"], "the set has new keys");
+        assert_eq!(pass(&follower, &moved).0, ["DriftCorrected"], "it has no others");
         let mut edited = converged;
         edited.metadata.generation = Some(3);
         assert_eq!(pass(&edited, &replaced(&["scope"], false)).0, ["ClientUpdated"]);

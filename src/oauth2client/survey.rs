@@ -166,13 +166,15 @@ fn waits_for_hydra(resource: &OAuth2Client) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
     use crate::{
-        api::{OAuth2ClientStatus, oauth2client::UnsupportedFields},
+        api::{JsonWebKeySet, OAuth2ClientStatus, oauth2client::UnsupportedFields},
         instance::Census,
-        oauth2client::testing::with_status,
+        oauth2client::{key_set::KeySet, testing::with_status},
     };
 
     fn resource(ready: &str, reason: &str, spec: &Value) -> OAuth2Client {
@@ -265,6 +267,35 @@ mod tests {
                 let away = resource("False", reason, &json!({}));
                 assert_eq!(looks(&away, &same(), hydra_is_back), hydra_is_back, "{reason}");
             }
+        }
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_set() {
+        let set = |kid: &str| -> JsonWebKeySet {
+            let key = json!({
+                "kid": kid, "algorithm": "ES256", "use": "sig", "state": "Active", "origin": "Hydra",
+                "publicKey": { "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" },
+            });
+            let (metadata, spec) = (json!({ "name": "keys" }), json!({ "algorithm": "ES256" }));
+            let set = json!({ "metadata": metadata, "spec": spec, "status": { "keys": [key] } });
+            serde_json::from_value(set).unwrap()
+        };
+        let found = |kid: &str| Link::Found(Arc::new(KeySet::of(&set(kid))));
+        let Link::Found(held) = found("a") else { unreachable!() };
+        let listed = client(&json!({
+            "jwks": held.jwks(), "token_endpoint_auth_signing_alg": "ES256",
+        }));
+        let ready = resource("True", "Synced", &json!({ "jwksFrom": { "name": "keys" } }));
+        for (name, link, expected) in [
+            ("the same", found("a"), false),
+            ("another key", found("b"), true),
+            ("no set, so that nothing is to be changed", Link::Absent, false),
+            ("not known", Link::Unknown, false),
+        ] {
+            let mut survey = Survey::new(ServerDefaults::default(), false);
+            survey.meet(&listed, Some(&ready), &|_| true, &|_| link.clone());
+            assert_eq!(!survey.end().0.is_empty(), expected, "{name}");
         }
     }
 
