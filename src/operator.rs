@@ -28,7 +28,7 @@ use crate::{
     },
     metrics::Metrics,
     oauth2client::{
-        CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules,
+        CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules, key_sets::KeySets,
         observe_only::Observer, sent::SentSecrets, sweep,
     },
     settings::{self, HydraSettings, Setting, Settings},
@@ -256,6 +256,7 @@ fn context(
         metrics,
         backoff: Backoff::default(),
         referrers: Referrers::default(),
+        key_sets: KeySets::default(),
         conflicts: Conflicts::default(),
         observer: settings.observe.then(Observer::default),
         looks: Looks::default(),

@@ -15,13 +15,13 @@ mod values;
 use kube::ResourceExt;
 
 pub use self::{
-    jwks::{JsonWebKey, JsonWebKeySetDocument},
+    jwks::{JsonWebKey, JsonWebKeySetDocument, KeySetReference},
     lifespans::TokenLifespans,
     secret::{SecretKeyNames, SecretTemplate, SecretValue},
     spec::{OAuth2Client, OAuth2ClientSpec},
     status::{
-        CredentialKeys, HydraAdminStatus, OAuth2ClientStatus, PushedSecret, ReconciliationError,
-        UnsupportedFields,
+        CredentialKeys, HydraAdminStatus, LinkedKeys, OAuth2ClientStatus, PushedSecret,
+        ReconciliationError, UnsupportedFields,
     },
     values::{DeletionPolicy, HydraAdmin, TokenEndpointAuthMethod},
 };

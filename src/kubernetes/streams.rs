@@ -136,6 +136,36 @@ where
         })
 }
 
+/// All that a watch of `api` tells, of a resource that the operator can do without: where it is not served, or may not be
+/// listed, that is told once, and tried again. `failed` is told each time.
+pub fn optional<K>(
+    api: Api<K>,
+    what: &'static str,
+    mut failed: impl FnMut(&ApiError) + Send + 'static,
+) -> impl Stream<Item = watcher::Event<K>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let mut told = false;
+    watcher(api, config()).default_backoff().filter_map(move |event| {
+        std::future::ready(match event {
+            Ok(event) => {
+                // A list that begins has not succeeded yet.
+                told = told && matches!(event, watcher::Event::Init);
+                Some(event)
+            }
+            Err(error) => {
+                let error = ApiError::from(&error);
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "Watching {what} failed; going on without");
+                }
+                failed(&error);
+                None
+            }
+        })
+    })
+}
+
 /// Waits until `store` holds what the API server had when the watch began.
 pub async fn filled<K>(store: &Store<K>)
 where

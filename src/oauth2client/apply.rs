@@ -3,13 +3,14 @@
 
 use super::{
     credentials::{Credentials, SecretStep},
-    desired::Desired,
+    desired::{Desired, JWKS},
     error::{self, Failure, Reason},
     observe::RetiredSecret,
     plan::{ClientStep, Duplicates, Plan},
     secret_shape::SecretShape,
 };
 use crate::{
+    api::oauth2client::LinkedKeys,
     controller::Class,
     hydra::{self, ClientId, ClientSecret, Deletion, ErrorKind, meaning},
     instance::Instance,
@@ -43,6 +44,8 @@ pub struct Applied {
     pub retired: Vec<String>,
     /// The client that was given up and deleted.
     pub replaced: Option<ClientId>,
+    /// The keys of a `JsonWebKeySet` that Hydra holds.
+    pub jwks: Option<LinkedKeys>,
     /// Names of members that are set and that this version of Hydra does not keep.
     pub unsupported: Vec<&'static str>,
 }
@@ -134,6 +137,8 @@ pub async fn apply(
         former_secrets: moved_from.into_iter().collect(),
         retired: gone,
         replaced,
+        // Keys that Hydra had kept otherwise would be among the members that it did not keep.
+        jwks: desired.linked.clone().filter(|_| !unsupported.contains(&JWKS)),
         unsupported,
     })
 }

@@ -10,6 +10,7 @@ use super::{
     desired::needs_secret,
     error::{Failure, Reason},
     hydra_admin::{Rules, place},
+    key_sets::KeySets,
     observe_only::Observer,
     record::Record,
     relocation::{Held, held},
@@ -41,6 +42,8 @@ pub struct Context {
     pub backoff: Backoff<ResourceKey>,
     /// Which resource refers to which Secret.
     pub referrers: Referrers<ResourceKey>,
+    /// The sets whose keys resources are to have.
+    pub key_sets: KeySets,
     /// Which resource has what several of them claim.
     pub conflicts: Conflicts,
     /// Where nothing is to be written: who tells what would be.
@@ -88,6 +91,12 @@ impl Context {
         place(&resource.spec, &self.rules).is_ok_and(|place| is(&place.target))
             || (!Record::of(resource).settled
                 && matches!(held(resource.status.as_ref(), &self.rules), Held::At(target) if is(&target)))
+    }
+
+    /// What the status of `resource` remembers, in the light of the set whose keys it is to have.
+    #[must_use]
+    pub fn record(&self, resource: &OAuth2Client) -> Record {
+        Record::of(resource).linked(&self.key_sets.link(resource))
     }
 
     /// The resources of `namespace`, of which only the metadata is read.

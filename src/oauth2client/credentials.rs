@@ -336,6 +336,7 @@ mod tests {
         api::CHANGE_CLIENT_ID_ANNOTATION,
         oauth2client::{
             desired::desired,
+            key_set::Link,
             testing::{fresh, resource, shape_of, stored, stored_with},
         },
     };
@@ -349,7 +350,7 @@ mod tests {
         if let Some(id) = client_id {
             spec["clientId"] = id.into();
         }
-        desired(&resource(&spec)).unwrap_or_else(|failure| panic!("{failure}"))
+        desired(&resource(&spec), &Link::None).unwrap_or_else(|failure| panic!("{failure}"))
     }
 
     fn record(held: Option<&str>) -> Record {
@@ -409,7 +410,7 @@ mod tests {
             let word = (CHANGE_CLIENT_ID_ANNOTATION.to_owned(), annotation.to_owned());
             resource.metadata.annotations = Some([word].into());
             let users = SecretState::Users(stored(users));
-            told(known_id(&desired(&resource).unwrap(), &record(Some("held")), &users))
+            told(known_id(&desired(&resource, &Link::None).unwrap(), &record(Some("held")), &users))
         };
         assert_eq!(known("theirs", "theirs"), "theirs for held");
         assert_eq!(known("theirs", "another"), "ClientIdChanged");
@@ -422,7 +423,7 @@ mod tests {
         let waiting = |require: bool, record: &Record, secret: &SecretState| {
             let mut spec = spec();
             spec["requireExistingSecret"] = require.into();
-            told(known_id(&desired(&resource(&spec)).unwrap(), record, secret))
+            told(known_id(&desired(&resource(&spec), &Link::None).unwrap(), record, secret))
         };
         let users = |name: &str| Record {
             user_provided: true,

@@ -1,12 +1,16 @@
-//! What the resource asks for: pure, from the resource alone.
+//! What the resource asks for: pure, from the resource and the set whose keys its client is to have.
 
 use serde_json::{Map, Value, json};
 
-use super::error::{Failure, Reason};
+use super::{
+    error::{Failure, Reason},
+    key_set::{KeySet, Link, linked},
+    record::Record,
+};
 use crate::{
     api::{
         OAuth2Client, OAuth2ClientSpec,
-        oauth2client::{TokenEndpointAuthMethod, TokenLifespans},
+        oauth2client::{LinkedKeys, TokenEndpointAuthMethod, TokenLifespans},
     },
     controller::ResourceKey,
     hydra::{self, ClientId, meaning},
@@ -29,6 +33,8 @@ pub struct Desired {
     pub require_existing_secret: bool,
     /// The client id for which the user agrees to give up the client that is held.
     pub change_client_id_to: Option<String>,
+    /// The keys of the `JsonWebKeySet` that the client is to have, as status records them.
+    pub linked: Option<LinkedKeys>,
 }
 
 /// The owner mark of a resource on its client in Hydra, in hydra-maester's order: name first.
@@ -52,24 +58,26 @@ pub fn needs_secret(spec: &OAuth2ClientSpec) -> bool {
     !matches!(spec.token_endpoint_auth_method, Some(Public | PrivateKeyJwt))
 }
 
-/// The desired state that `resource` declares, or why there is none.
-pub fn desired(resource: &OAuth2Client) -> Result<Desired, Failure> {
+/// The desired state that `resource` declares, or why there is none. `link`: the set that it refers to.
+pub fn desired(resource: &OAuth2Client, link: &Link) -> Result<Desired, Failure> {
     let spec = &resource.spec;
     let client_id = set(spec.client_id.as_deref())
         .map(ClientId::parse)
         .transpose()
         .map_err(|error| invalid(format!("spec.clientId cannot be used: {error}")))?;
     check(spec)?;
+    let set = linked(resource, link, Record::of(resource).settled)?;
     let recorded = resource.status.as_ref().map_or(&[][..], |status| &status.managed);
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let name = resource.metadata.name.as_deref().unwrap_or_default();
     Ok(Desired {
-        client: client(spec, recorded, owner_mark(namespace, name)),
+        client: with_keys(client(spec, recorded, owner_mark(namespace, name)), set),
         client_id,
         secret_name: spec.secret_name.clone(),
         needs_secret: needs_secret(spec),
         require_existing_secret: spec.require_existing_secret == Some(true),
         change_client_id_to: resource.change_client_id_to().map(ToOwned::to_owned),
+        linked: set.map(|set| set.held().clone()),
     })
 }
 
@@ -84,14 +92,18 @@ fn check(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
         ));
     }
     let has_jwks_uri = set(spec.jwks_uri.as_deref()).is_some();
-    if spec.jwks.is_some() && has_jwks_uri {
-        return Err(invalid("spec.jwks and spec.jwksUri exclude each other; keep one of them"));
+    let sources = [spec.jwks.is_some(), has_jwks_uri, spec.jwks_from.is_some()];
+    let sources = sources.into_iter().filter(|is_set| *is_set).count();
+    if sources > 1 {
+        return Err(invalid(
+            "spec.jwks, spec.jwksUri and spec.jwksFrom exclude each other; keep one of them",
+        ));
     }
     let signs = spec.token_endpoint_auth_method == Some(TokenEndpointAuthMethod::PrivateKeyJwt);
-    if signs && spec.jwks.is_none() && !has_jwks_uri {
+    if signs && sources == 0 {
         return Err(invalid(
             "tokenEndpointAuthMethod private_key_jwt needs the client's public keys: set \
-             spec.jwks or spec.jwksUri",
+             spec.jwks, spec.jwksUri or spec.jwksFrom",
         ));
     }
     check_lifespans(spec)
@@ -121,7 +133,7 @@ fn invalid(message: impl Into<String>) -> Failure {
 pub fn optional_members(spec: &OAuth2ClientSpec) -> Vec<&'static str> {
     let lifespans = spec.token_lifespans.as_deref().cloned().unwrap_or_default();
     [
-        (JWKS, spec.jwks.is_some()),
+        (JWKS, spec.jwks.is_some() || spec.jwks_from.is_some()),
         (DEVICE_ACCESS, lifespans.device_authorization_grant_access_token_lifespan.is_some()),
         (DEVICE_ID, lifespans.device_authorization_grant_id_token_lifespan.is_some()),
         (DEVICE_REFRESH, lifespans.device_authorization_grant_refresh_token_lifespan.is_some()),
@@ -131,7 +143,8 @@ pub fn optional_members(spec: &OAuth2ClientSpec) -> Vec<&'static str> {
     .collect()
 }
 
-const JWKS: &str = "jwks";
+/// The member with the keys, on the wire.
+pub const JWKS: &str = "jwks";
 const DEVICE_ACCESS: &str = "device_authorization_grant_access_token_lifespan";
 const DEVICE_ID: &str = "device_authorization_grant_id_token_lifespan";
 const DEVICE_REFRESH: &str = "device_authorization_grant_refresh_token_lifespan";
@@ -190,6 +203,16 @@ fn jwks(spec: &OAuth2ClientSpec, recorded: &[String]) -> Option<Value> {
     let by_address = set(spec.jwks_uri.as_deref()).is_some();
     let cleared = || (by_address || was_set(JWKS, recorded)).then(|| Value::Object(Map::new()));
     spec.jwks.as_ref().map(|jwks| json!({ "keys": jwks.keys })).or_else(cleared)
+}
+
+/// Hydra checks the assertions of a client with one algorithm alone.
+fn with_keys(client: hydra::OAuth2Client, set: Option<&KeySet>) -> hydra::OAuth2Client {
+    let Some(set) = set else { return client };
+    hydra::OAuth2Client {
+        jwks: Some(set.jwks()),
+        token_endpoint_auth_signing_alg: Some(set.algorithm().to_owned()),
+        ..client
+    }
 }
 
 fn was_set(member: &str, recorded: &[String]) -> bool {
@@ -279,7 +302,8 @@ mod tests {
     use crate::oauth2client::testing::{resource, with_status};
 
     fn reason_of(spec: &Value) -> &'static str {
-        desired(&resource(spec)).map_or_else(|failure| failure.reason.as_str(), |_| "fine")
+        desired(&resource(spec), &Link::None)
+            .map_or_else(|failure| failure.reason.as_str(), |_| "fine")
     }
 
     fn spec(more: &Value) -> Value {
@@ -326,7 +350,8 @@ mod tests {
             &spec(&json!({})),
             &json!({ "managed": ["jwks", "device_authorization_grant_id_token_lifespan"] }),
         );
-        let client = desired(&recorded).unwrap_or_else(|failure| panic!("{failure}")).client;
+        let client =
+            desired(&recorded, &Link::None).unwrap_or_else(|failure| panic!("{failure}")).client;
         assert_eq!(client.jwks, Some(json!({})));
         let lifespan = client.device_authorization_grant_id_token_lifespan;
         assert_eq!(lifespan.as_deref(), Some(""));
@@ -343,7 +368,8 @@ mod tests {
             (json!({ "scopeArray": [], "scope": "" }), ""),
         ];
         for (more, expected) in cases {
-            let desired = desired(&resource(&spec(&more))).unwrap_or_else(|f| panic!("{f}"));
+            let desired =
+                desired(&resource(&spec(&more)), &Link::None).unwrap_or_else(|f| panic!("{f}"));
             assert_eq!(desired.client.scope.as_deref(), Some(expected), "{more}");
         }
     }
@@ -351,7 +377,8 @@ mod tests {
     #[test]
     fn what_maester_manages_is_managed_and_nothing_else() {
         let managed = |more: &Value| {
-            let desired = desired(&resource(&spec(more))).unwrap_or_else(|f| panic!("{f}"));
+            let desired =
+                desired(&resource(&spec(more)), &Link::None).unwrap_or_else(|f| panic!("{f}"));
             desired.client.managed()
         };
         let plain = managed(&json!({}));

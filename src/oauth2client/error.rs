@@ -46,6 +46,8 @@ pub enum Reason {
     InvalidSecret,
     /// The Secret is somebody else's to make, and is not there yet.
     WaitingForSecret,
+    /// The `JsonWebKeySet` that `spec.jwksFrom` names is not there yet, or has no key.
+    WaitingForKeySet,
     /// The Secret could not be stored: quota, admission policy, or missing rights. Retried.
     SecretRefused,
     /// The spec contradicts itself.
@@ -81,6 +83,7 @@ impl Reason {
             Self::SecretNotOwned => "SecretNotOwned",
             Self::InvalidSecret => "InvalidSecret",
             Self::WaitingForSecret => "WaitingForSecret",
+            Self::WaitingForKeySet => "WaitingForKeySet",
             Self::SecretRefused => "SecretRefused",
             Self::InvalidSpec => "InvalidSpec",
             Self::HydraAdminNotAllowed => "HydraAdminNotAllowed",

@@ -15,6 +15,8 @@ pub mod credentials;
 pub mod desired;
 pub mod error;
 pub mod hydra_admin;
+pub mod key_set;
+pub mod key_sets;
 pub mod notices;
 pub mod observe;
 pub mod observe_only;
@@ -54,7 +56,6 @@ use self::{
     error::Failure,
     hydra_admin::place,
     pass::{pass, revoke},
-    record::Record,
     relocation::{Held, left},
     secret_shape::are_asked_for,
     status::Outcome,
@@ -125,7 +126,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     }
     let look = context.looks.take(&key);
     let secret = context.referrers.version(&secret_of(&resource));
-    let record = Record::of(&resource);
+    let record = context.record(&resource);
     if !look.is_asked()
         && context.conflicts.check(&key).is_ok()
         && resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
@@ -229,7 +230,7 @@ async fn with_finalizer(
     Ok(object)
 }
 
-/// The watch shows `object`: what happens to its Secret concerns it from now on.
+/// The watch shows `object`: what happens to its Secret and its key set concerns it from now on.
 pub fn shown(object: &Watched, context: &Context) {
     if let Ok(resource) = &object.0 {
         refer(resource, context);
@@ -255,6 +256,7 @@ fn is_in_place(resource: &OAuth2Client, context: &Context) -> bool {
 }
 
 fn refer(resource: &OAuth2Client, context: &Context) {
+    context.key_sets.refer(resource);
     context.referrers.refer(&key_of(resource), secret_of(resource));
 }
 
@@ -271,6 +273,6 @@ async fn limited<T>(
     let limited = tokio::time::timeout(context.pass_limit, work).await;
     limited.unwrap_or_else(|_| {
         let secret = context.referrers.version(&secret_of(resource));
-        Err(error::took_too_long(Record::of(resource).is_at_rest(secret.as_ref())))
+        Err(error::took_too_long(context.record(resource).is_at_rest(secret.as_ref())))
     })
 }

@@ -45,8 +45,13 @@ pub fn corrects_drift(resource: &OAuth2Client, applied: &Applied) -> bool {
         None => false,
     };
     let record = Record::of(resource);
+    // New keys in the set are no drift.
+    let follows_keys = record.jwks != applied.jwks;
     // Another client is another matter.
-    moved && record.settled && record.client_id.as_ref() == Some(&applied.client_id)
+    moved
+        && !follows_keys
+        && record.settled
+        && record.client_id.as_ref() == Some(&applied.client_id)
 }
 
 fn changes(resource: &OAuth2Client, applied: &Applied) -> Vec<Notice> {
@@ -166,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        api::oauth2client::LinkedKeys,
         hydra::ClientId,
         kubernetes::KeyPair,
         oauth2client::{
@@ -193,6 +199,7 @@ mod tests {
                 former_secrets: Vec::new(),
                 retired: Vec::new(),
                 replaced: None,
+                jwks: None,
                 unsupported: Vec::new(),
             }),
             hydra_version: String::new(),
@@ -236,6 +243,15 @@ mod tests {
         assert_eq!(pass(&converged, &replaced(&[], true)).0, ["ClientUpdated"]);
         let meddled = ClientChange::Replaced { differing: vec![], secret: true, meddled: true };
         assert_eq!(pass(&converged, &applied(Some(meddled))).0, ["DriftCorrected"]);
+        let Outcome::Applied { applied: mut moved, hydra_version } = replaced(&["jwks"], false)
+        else {
+            unreachable!("`replaced` makes no other")
+        };
+        moved.jwks = Some(LinkedKeys { name: "keys".into(), ..LinkedKeys::default() });
+        let moved = Outcome::Applied { applied: moved, hydra_version };
+        let (reasons, follower) = pass(&converged, &moved);
+        assert_eq!(reasons, ["ClientUpdated"], "the set has new keys");
+        assert_eq!(pass(&follower, &moved).0, ["DriftCorrected"], "it has no others");
         let mut edited = converged;
         edited.metadata.generation = Some(3);
         assert_eq!(pass(&edited, &replaced(&["scope"], false)).0, ["ClientUpdated"]);

@@ -99,13 +99,14 @@ pub async fn decide<'a>(
     context: &'a Context,
 ) -> Result<(Decision, Lease<'a>), Failure> {
     let (owner, secrets, fresh) = (owner(resource), context.secrets(&key.0), random::fresh()?);
-    let desired = desired(resource)?;
+    let link = context.key_sets.link(resource);
+    let desired = desired(resource, &link)?;
     let place = place(&resource.spec, &context.rules)?;
     let instance = context.instance(&place.target)?;
     let well_known = well_known(resource, &instance, context).await?;
     let shape = secret_shape::shape(&resource.spec, &context.secret_keys, well_known.as_deref())?;
     let relocation = Box::pin(Relocation::begin(resource, &place, context)).await?;
-    let record = Record::of(resource);
+    let record = Record::of(resource).linked(&link);
     let record = if relocation.moves() { record.elsewhere() } else { record };
     let lookup = context.lookup(&resource.spec, &record);
     let lease = context.conflicts.begin(key)?;
@@ -180,7 +181,7 @@ async fn well_known(
         Some(Ok(known)) => Ok(Some(known)),
         Some(Err(error)) => {
             let secret = context.referrers.version(&super::secret_of(resource));
-            Err(error::discovery(&error, Record::of(resource).is_at_rest(secret.as_ref())))
+            Err(error::discovery(&error, context.record(resource).is_at_rest(secret.as_ref())))
         }
         None => Err(Failure::terminal(
             Reason::InvalidSpec,

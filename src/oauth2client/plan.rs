@@ -245,6 +245,7 @@ mod tests {
         kubernetes::{SecretVersion, StoredCredentials, ownership::Foreign},
         oauth2client::{
             desired::desired,
+            key_set::Link,
             record::Record,
             testing::{fresh, keys, resource, shape_of, stored, stored_with, version},
         },
@@ -290,7 +291,7 @@ mod tests {
     }
 
     fn in_hydra(spec: &serde_json::Value) -> OAuth2Client {
-        let desired = desired(&resource(spec)).unwrap();
+        let desired = desired(&resource(spec), &Link::None).unwrap();
         let client = OAuth2Client { client_id: Some("id-1".into()), ..desired.client };
         server(&client)
     }
@@ -331,7 +332,7 @@ mod tests {
     }
 
     fn plan_of(spec: &serde_json::Value, observed: &Observed) -> String {
-        let desired = desired(&resource(spec)).unwrap();
+        let desired = desired(&resource(spec), &Link::None).unwrap();
         describe(&plan(&desired, &shape_of(spec), observed, &fresh()))
     }
 
@@ -530,7 +531,7 @@ mod tests {
             spec["tokenEndpointAuthMethod"] = method.into();
             spec["jwksUri"] = "https://shop.example/jwks".into();
             let planned = plan(
-                &desired(&resource(&spec)).unwrap(),
+                &desired(&resource(&spec), &Link::None).unwrap(),
                 &shape_of(&spec),
                 &observed(SecretState::Absent, None),
                 &fresh(),
@@ -635,7 +636,7 @@ mod tests {
             (secret, exists, settled, recorded) in states(),
             (takes_chosen_ids, created_here) in any::<(bool, bool)>(),
         ) {
-            let desired = desired(&resource(&spec)).unwrap();
+            let desired = desired(&resource(&spec), &Link::None).unwrap();
             let stored = |id| StoredCredentials { created_here, ..stored(id) };
             let state = match secret {
                 None => SecretState::Absent,

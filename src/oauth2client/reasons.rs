@@ -97,6 +97,11 @@ explain! {
                 collected",
         remedy: "make the Secret; the operator goes on when it is there",
     }
+    WaitingForKeySet {
+        cause: "the `JsonWebKeySet` that `jwksFrom` names is not there, or has no public key yet; a \
+                client that Hydra has stays as it is",
+        remedy: "create the set, or see why it has no key; the operator goes on when it has",
+    }
     SecretRefused {
         cause: "the API server refused to store the Secret: quota, admission policy, missing \
                 rights",

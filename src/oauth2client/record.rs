@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::error::Reason;
+use super::{error::Reason, key_set::Link};
 use crate::{
     api::{
-        ConditionStatus, ConditionType, OAuth2Client, condition, oauth2client::UnsupportedFields,
+        ConditionStatus, ConditionType, OAuth2Client, condition,
+        oauth2client::{LinkedKeys, UnsupportedFields},
     },
     hydra::ClientId,
     kubernetes::{KeyPair, SecretState, SecretVersion},
@@ -40,6 +41,10 @@ pub struct Record {
     pub requested: bool,
     /// Whether the conditions say that the resource is suspended.
     pub suspended: bool,
+    /// The keys of a `JsonWebKeySet` that Hydra holds for the client.
+    pub jwks: Option<LinkedKeys>,
+    /// Whether that set has other keys by now, or is gone.
+    pub keys_moved: bool,
     /// Members that some version of Hydra was seen not to keep, for this generation of the spec.
     pub unsupported: Option<UnsupportedFields>,
 }
@@ -81,8 +86,16 @@ impl Record {
             requested: requested.is_some() && requested != status.last_handled_reconcile_at,
             suspended: condition::get(&status.conditions, ConditionType::Stalled)
                 .is_some_and(|stalled| stalled.reason.as_deref() == Some(SUSPENDED)),
+            jwks: status.jwks.clone(),
+            keys_moved: false,
             unsupported: status.unsupported.as_deref().cloned().filter(|_| current),
         }
+    }
+
+    /// The record in the light of what is known of the set that the resource refers to.
+    #[must_use]
+    pub fn linked(self, link: &Link) -> Self {
+        Self { keys_moved: link.has_moved(self.jwks.as_ref()), ..self }
     }
 
     /// The record of a client that is to be set up in another Hydra: of that one nothing is known,
@@ -110,6 +123,7 @@ impl Record {
     fn covers(&self, secret: Option<&SecretVersion>) -> bool {
         self.settled
             && !self.requested
+            && !self.keys_moved
             && self.former_secrets.is_empty()
             && secret.is_some()
             && secret == self.sent.as_ref()
@@ -167,6 +181,7 @@ mod tests {
                 Some("1"),
                 false,
             ),
+            ("its keys moved", Record { keys_moved: true, ..same() }, Some("1"), false),
             ("asked for", Record { requested: true, ..same() }, Some("1"), false),
         ];
         for (name, record, secret, expected) in cases {

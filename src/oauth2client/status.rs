@@ -132,6 +132,7 @@ fn record(
     });
     status.revision.clone_from(&applied.revision);
     status.duplicates = shown_duplicates(&applied.duplicates);
+    status.jwks.clone_from(&applied.jwks);
     status.former_secrets.clone_from(&applied.former_secrets);
     let managed = optional_members(&resource.spec);
     status.managed = managed.into_iter().map(ToOwned::to_owned).collect();
@@ -246,6 +247,7 @@ mod tests {
                 former_secrets: Vec::new(),
                 retired: Vec::new(),
                 replaced: None,
+                jwks: None,
                 unsupported: unsupported.to_vec(),
             }),
             hydra_version: "v1.11.10".into(),

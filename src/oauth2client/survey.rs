@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{
     desired::{desired, owner_mark},
     error::Reason,
+    key_set::Link,
     record::{Record, has_moved},
     status::shown_duplicates,
 };
@@ -32,6 +33,9 @@ pub struct Survey {
 /// Whether a resource is to be compared now.
 type Due<'a> = &'a dyn Fn(&OAuth2Client) -> bool;
 
+/// The set whose keys a resource is to have.
+type Links<'a> = &'a dyn Fn(&OAuth2Client) -> Link;
+
 impl Survey {
     /// `defaults`: what Hydra puts in place of an empty value, as far as it is known.
     /// `removes_duplicates`: whether passes delete duplicates.
@@ -52,6 +56,7 @@ impl Survey {
         client: &hydra::OAuth2Client,
         resource: Option<&OAuth2Client>,
         due: Due<'_>,
+        links: Links<'_>,
     ) {
         let mark = client.owner.as_deref().unwrap_or_default();
         self.findings.carried(mark);
@@ -64,7 +69,7 @@ impl Survey {
         let key = key_of(resource);
         if compares(resource, &record)
             && due(resource)
-            && differs(resource, &record, client, &self.defaults)
+            && differs(resource, &record, client, &self.defaults, links)
         {
             self.looks.insert(key.clone());
         }
@@ -129,6 +134,7 @@ fn differs(
     record: &Record,
     client: &hydra::OAuth2Client,
     defaults: &ServerDefaults,
+    links: Links<'_>,
 ) -> bool {
     let revision = resource.status.as_ref().and_then(|status| status.revision.as_deref());
     let listed = client.updated_at.as_deref();
@@ -138,7 +144,7 @@ fn differs(
     }
     let unsupported = record.unsupported.as_ref().map(|unsupported| &unsupported.fields[..]);
     let unsupported = unsupported.unwrap_or_default();
-    desired(resource).is_ok_and(|desired| {
+    desired(resource, &links(resource)).is_ok_and(|desired| {
         meaning::differences(&desired.client, client, defaults, Unlearned::AssumeEqual)
             .iter()
             .any(|member| !unsupported.iter().any(|known| known == member))
@@ -160,13 +166,15 @@ fn waits_for_hydra(resource: &OAuth2Client) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
     use crate::{
-        api::{OAuth2ClientStatus, oauth2client::UnsupportedFields},
+        api::{JsonWebKeySet, OAuth2ClientStatus, oauth2client::UnsupportedFields},
         instance::Census,
-        oauth2client::testing::with_status,
+        oauth2client::{key_set::KeySet, testing::with_status},
     };
 
     fn resource(ready: &str, reason: &str, spec: &Value) -> OAuth2Client {
@@ -202,7 +210,7 @@ mod tests {
         let mut survey = Survey::new(ServerDefaults::default(), false);
         for client in clients {
             let marked = client.owner.as_deref() == Some("shop/team-a");
-            survey.meet(client, marked.then_some(resource), &|_| true);
+            survey.meet(client, marked.then_some(resource), &|_| true, &|_| Link::None);
         }
         survey.conclude(resource, resource, "v2", hydra_is_back, &|_| true);
         !survey.end().0.is_empty()
@@ -263,6 +271,35 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_are_those_of_the_set() {
+        let set = |kid: &str| -> JsonWebKeySet {
+            let key = json!({
+                "kid": kid, "algorithm": "ES256", "use": "sig", "state": "Active", "origin": "Hydra",
+                "publicKey": { "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" },
+            });
+            let (metadata, spec) = (json!({ "name": "keys" }), json!({ "algorithm": "ES256" }));
+            let set = json!({ "metadata": metadata, "spec": spec, "status": { "keys": [key] } });
+            serde_json::from_value(set).unwrap()
+        };
+        let found = |kid: &str| Link::Found(Arc::new(KeySet::of(&set(kid))));
+        let Link::Found(held) = found("a") else { unreachable!() };
+        let listed = client(&json!({
+            "jwks": held.jwks(), "token_endpoint_auth_signing_alg": "ES256",
+        }));
+        let ready = resource("True", "Synced", &json!({ "jwksFrom": { "name": "keys" } }));
+        for (name, link, expected) in [
+            ("the same", found("a"), false),
+            ("another key", found("b"), true),
+            ("no set, so that nothing is to be changed", Link::Absent, false),
+            ("not known", Link::Unknown, false),
+        ] {
+            let mut survey = Survey::new(ServerDefaults::default(), false);
+            survey.meet(&listed, Some(&ready), &|_| true, &|_| link.clone());
+            assert_eq!(!survey.end().0.is_empty(), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn what_moves_while_the_list_is_read_is_not_taken_for_lost() {
         let ready = resource("True", "Synced", &json!({}));
         let fresh = resource("False", "HydraUnreachable", &json!({}));
@@ -285,7 +322,9 @@ mod tests {
         let ready = resource("True", "Synced", &json!({}));
         let mut survey = Survey::new(ServerDefaults::default(), false);
         for id in ["id-1", "id-3", "id-2", "id-3"] {
-            survey.meet(&client(&json!({ "client_id": id })), Some(&ready), &|_| true);
+            survey.meet(&client(&json!({ "client_id": id })), Some(&ready), &|_| true, &|_| {
+                Link::None
+            });
         }
         survey.conclude(&ready, &ready, "v2", false, &|_| true);
         let (looks, findings) = survey.end();
@@ -301,7 +340,9 @@ mod tests {
         let conclude = |clients: &[&str], removes| {
             let mut survey = Survey::new(ServerDefaults::default(), removes);
             for id in clients {
-                survey.meet(&client(&json!({ "client_id": id })), Some(&known), &|_| true);
+                survey.meet(&client(&json!({ "client_id": id })), Some(&known), &|_| true, &|_| {
+                    Link::None
+                });
             }
             survey.conclude(&known, &known, "v2", false, &|_| true);
             survey.end().0.len()

@@ -132,7 +132,7 @@ async fn sweep(
             let key = marked(client.owner.as_deref().unwrap_or_default());
             let object = key.and_then(|key| resources.get(&key));
             let resource = object.as_ref().and_then(|object| object.0.as_ref().ok());
-            survey.meet(&client, resource, &due);
+            survey.meet(&client, resource, &due, &|resource| context.key_sets.link(resource));
         }
     };
     let whole = instance.hydra().list_pages(None, visit).await?;

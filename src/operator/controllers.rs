@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
+use futures::{FutureExt, Stream, StreamExt, channel::mpsc, future::join_all, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
     Api, Client, Resource,
@@ -23,11 +23,12 @@ use crate::{
     instance::Instance,
     instances::Target,
     kubernetes::{ApiError, referrers::SecretEvent, streams},
-    oauth2client::{self, Context, Watched, claims::whereabouts, sweep},
+    oauth2client::{self, Context, Watched, claims::whereabouts, key_sets::WatchedSet, sweep},
 };
 
-/// How long passes wait for the first list of Secrets. Later they read the Secrets one by one.
-const SECRETS_LIMIT: Duration = Duration::from_secs(15);
+/// How long passes wait for the first lists of Secrets and of `JsonWebKeySet`s. Later they read the Secrets one by one, and
+/// those that refer to a set wait.
+const LISTS_LIMIT: Duration = Duration::from_secs(15);
 
 /// One watch of resources and one of Secrets: the whole cluster, or one namespace.
 pub(super) struct Scope {
@@ -167,6 +168,7 @@ pub(super) fn run_controller(
     // Which Secrets matter is known once the resources are listed, and that nothing has changed
     // once these Secrets are. Passes begin after both, so that those without work need no request.
     let (listed, secrets_listed) = (CancellationToken::new(), CancellationToken::new());
+    let sets_listed = CancellationToken::new();
     let resources = {
         let (context, listed) = (context.clone(), listed.clone());
         let (namespace, mut relisted) = (scope.namespace.clone(), HashSet::new());
@@ -186,9 +188,11 @@ pub(super) fn run_controller(
                     observer.prune(&context);
                 }
             },
-            limited(secrets_listed.clone()),
+            limited(secrets_listed.clone(), sets_listed.clone()),
         )
     };
+    let sets = scope.api::<WatchedSet>(&context.client);
+    let linked = key_sets(sets, context.clone(), scope.namespace.clone(), sets_listed);
     let affected = {
         let api = scope.api::<PartialObjectMeta<Secret>>(&context.client);
         let (namespace, context) = (scope.namespace.clone(), context.clone());
@@ -205,9 +209,11 @@ pub(super) fn run_controller(
         })
     };
     let affected = affected.map(|key| reference(&key));
+    let linked = linked.map(|key| reference(&key));
     let run = Controller::for_stream(resources, reader.clone())
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(affected)
+        .reconcile_on(linked)
         .reconcile_on(woken)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(oauth2client::reconcile, never_fails, context.clone())
@@ -240,11 +246,38 @@ pub(super) fn run_controller(
     }
 }
 
-/// Without the right to list Secrets, or while that fails, there are passes nevertheless.
-async fn limited(secrets_listed: CancellationToken) {
-    if tokio::time::timeout(SECRETS_LIMIT, secrets_listed.cancelled()).await.is_err() {
-        tracing::warn!(limit = ?SECRETS_LIMIT, "Going on without a list of the Secrets");
-    }
+/// The clients that are concerned by what happens to the `JsonWebKeySet`s of `api`, those of `scope`. `listed` is cancelled
+/// when these are known, or cannot be known for now.
+fn key_sets(
+    api: Api<WatchedSet>,
+    context: Arc<Context>,
+    scope: Option<String>,
+    listed: CancellationToken,
+) -> impl Stream<Item = ResourceKey> + Send + 'static {
+    let unknown = listed.clone();
+    let mut relisted = HashSet::new();
+    let failed = move |error: &ApiError| {
+        if error.is_absent() || error.is_forbidden() {
+            unknown.cancel();
+        }
+    };
+    streams::optional(api, "JsonWebKeySets", failed).flat_map(move |event| {
+        let concerned = context.key_sets.follow(&event, scope.as_deref(), &mut relisted);
+        if matches!(event, watcher::Event::InitDone) {
+            listed.cancel();
+        }
+        stream::iter(concerned)
+    })
+}
+
+/// Without the right to list these, or while that fails, there are passes nevertheless.
+async fn limited(secrets: CancellationToken, sets: CancellationToken) {
+    let until = async |listed: CancellationToken, what| {
+        if tokio::time::timeout(LISTS_LIMIT, listed.cancelled()).await.is_err() {
+            tracing::warn!(limit = ?LISTS_LIMIT, "Going on without a list of the {what}");
+        }
+    };
+    tokio::join!(until(secrets, "Secrets"), until(sets, "JsonWebKeySets"));
 }
 
 fn observe(event: &watcher::Event<Watched>, listed: &CancellationToken, context: &Context) {

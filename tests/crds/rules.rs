@@ -207,20 +207,34 @@ async fn jwks_holds_no_private_member() {
 }
 
 #[tokio::test]
-async fn jwks_excludes_jwks_uri() {
+async fn keys_come_from_one_source() {
     let both = |uri: &str| {
         let mut both = jwks(&[rsa()]);
         both["jwksUri"] = json!(uri);
         both
     };
+    let from = |mut spec: Value| {
+        spec["jwksFrom"] = json!({ "name": "signing" });
+        spec
+    };
     check(
-        "jwks-uri",
+        "one-source",
         vec![
             (
                 both("https://example.com/jwks"),
-                Err("jwks and jwksUri exclude each other: write the keys"),
+                Err("jwks, jwksUri and jwksFrom exclude each other: write the keys"),
             ),
             (both(""), Ok(())),
+            (from(json!({})), Ok(())),
+            (from(json!({ "jwksUri": "" })), Ok(())),
+            (
+                from(json!({ "jwksUri": "https://example.com/jwks" })),
+                Err("jwks, jwksUri and jwksFrom exclude each other"),
+            ),
+            (from(jwks(&[rsa()])), Err("jwks, jwksUri and jwksFrom exclude each other")),
+            (json!({ "jwksFrom": {} }), Err("spec.jwksFrom.name")),
+            (json!({ "jwksFrom": { "name": "" } }), Err("spec.jwksFrom.name")),
+            (json!({ "jwksFrom": { "name": "No_Name" } }), Err("spec.jwksFrom.name")),
             (json!({ "jwksUri": "https://example.com/jwks" }), Ok(())),
         ],
     )

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hydra_operator::{
     api::OAuth2Client,
     hydra::{self, ClientId, ClientSecret, Generation, HydraConfig},
-    oauth2client::desired::desired,
+    oauth2client::{desired::desired, key_set::Link},
 };
 use kube::{
     Api, CustomResourceExt,
@@ -96,9 +96,11 @@ async fn requests_for(
         "spec": hostile.spec,
     });
     let Ok(resource) = serde_json::from_value::<OAuth2Client>(object) else { return Ok(false) };
-    let (Ok(desired), Ok(id), Ok(secret)) =
-        (desired(&resource), ClientId::parse(&hostile.id), ClientSecret::parse(&hostile.secret))
-    else {
+    let (Ok(desired), Ok(id), Ok(secret)) = (
+        desired(&resource, &Link::None),
+        ClientId::parse(&hostile.id),
+        ClientSecret::parse(&hostile.secret),
+    ) else {
         return Ok(false);
     };
     let client_id = Some(id.as_str().to_owned());

@@ -31,6 +31,7 @@ mod hostile;
 mod hydra_admin;
 mod kstatus;
 mod lifecycle;
+mod linked_keys;
 mod maester;
 mod modes;
 mod observe;

@@ -1,8 +1,11 @@
-//! `spec.jwks`: public keys, written into the resource.
+//! `spec.jwks`: public keys, written into the resource; `spec.jwksFrom`: those of another resource.
 
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::schema::OBJECT_NAME;
 
 const SIGNING: &str = "self.exists(key, has(key.use) && key.use == 'sig')";
 const TOLD_APART: &str = "size(self) == 1 || self.all(key, has(key.kid))";
@@ -26,6 +29,15 @@ pub struct JsonWebKeySetDocument {
             .message("write a kid into each key: several keys are told apart by it")
     )]
     pub keys: Vec<JsonWebKey>,
+}
+
+/// A JsonWebKeySet in the namespace of this resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct KeySetReference {
+    /// Its name.
+    #[serde(default)]
+    #[schemars(!default, length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
+    pub name: String,
 }
 
 /// A JSON Web Key (RFC 7517 section 4) with all its members, known or not.

@@ -10,6 +10,9 @@ pub(super) const URI: &str = r"\w+:/?/?[^\s]+";
 /// A DNS subdomain, the form of a Secret's name.
 pub(super) const SECRET_NAME: &str =
     r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+/// The same, as a whole.
+pub(super) const OBJECT_NAME: &str =
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// Any text: no string fails to match.
 pub(super) const SCOPE: &str = r"([a-zA-Z0-9\.\*]+\s?)*";
 /// What needs no escaping in a path: the unreserved characters of RFC 3986 section 2.3.
@@ -69,9 +72,9 @@ pub(super) const DISTINCT_SECRET_KEYS: &str =
     "!has(self.clientId) || !has(self.clientSecret) || self.clientId != self.clientSecret";
 /// A text, or the name of a value.
 pub(super) const ONE_KIND_OF_VALUE: &str = "has(self.value) != has(self.wellKnown)";
-/// RFC 7591 section 2: `jwks` and `jwks_uri` must not both be present.
-pub(super) const ONE_SOURCE_OF_KEYS: &str =
-    "!has(self.jwks) || !has(self.jwksUri) || size(self.jwksUri) == 0";
+/// RFC 7591 section 2: `jwks` and `jwks_uri` must not both be present. What `jwksFrom` names becomes the former.
+pub(super) const ONE_SOURCE_OF_KEYS: &str = "(!has(self.jwks) || !has(self.jwksUri) || size(self.jwksUri) == 0) && \
+     (!has(self.jwksFrom) || (!has(self.jwks) && (!has(self.jwksUri) || size(self.jwksUri) == 0)))";
 
 /// The schema of a string that is one of `values`.
 pub(super) fn one_of(values: &[&str]) -> Value {

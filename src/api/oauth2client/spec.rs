@@ -12,8 +12,8 @@ use serde_json::Value;
 use serde_with::skip_serializing_none;
 
 use super::{
-    DeletionPolicy, HydraAdmin, JsonWebKeySetDocument, OAuth2ClientStatus, SecretKeyNames,
-    SecretTemplate, TokenEndpointAuthMethod, TokenLifespans,
+    DeletionPolicy, HydraAdmin, JsonWebKeySetDocument, KeySetReference, OAuth2ClientStatus,
+    SecretKeyNames, SecretTemplate, TokenEndpointAuthMethod, TokenLifespans,
     schema::{
         CLIENT_ID, CLIENT_ID_ADDED, CLIENT_ID_KEPT, DURATION, GRANT_TYPES, HTTP_URL, NOT_DOTS,
         ONE_SOURCE_OF_KEYS, RESPONSE_TYPES, SCOPE, SECRET_NAME, URI, free_form, one_of,
@@ -85,7 +85,8 @@ use super::{
 )]
 #[x_kube(
     validation = Rule::new(ONE_SOURCE_OF_KEYS)
-        .message("jwks and jwksUri exclude each other: write the keys into jwks, or only their address into jwksUri")
+        .message("jwks, jwksUri and jwksFrom exclude each other: write the keys into jwks, or only their address into jwksUri, \
+            or only the name of their JsonWebKeySet into jwksFrom")
         .field_path(".jwks")
 )]
 #[serde(rename_all = "camelCase", remote = "Self")]
@@ -173,8 +174,8 @@ pub struct OAuth2ClientSpec {
     pub hydra_admin: Option<Box<HydraAdmin>>,
 
     /// How the client authenticates at the token endpoint: with its secret in the header (`client_secret_basic`) or in the
-    /// body (`client_secret_post`), with a signed assertion (`private_key_jwt`, which needs `jwks` or `jwksUri`), or not at
-    /// all (`none`, for public clients such as mobile and browser applications). Unset: `client_secret_basic`.
+    /// body (`client_secret_post`), with a signed assertion (`private_key_jwt`, which needs `jwks`, `jwksUri` or `jwksFrom`),
+    /// or not at all (`none`, for public clients such as mobile and browser applications). Unset: `client_secret_basic`.
     #[schemars(with = "Option<String>", extend("enum" = TokenEndpointAuthMethod::KNOWN))]
     pub token_endpoint_auth_method: Option<TokenEndpointAuthMethod>,
 
@@ -189,11 +190,16 @@ pub struct OAuth2ClientSpec {
     pub metadata: Option<Value>,
 
     /// The public keys of the client, with which Hydra checks what the client signs: assertions of `private_key_jwt` and
-    /// request objects. Exclusive with `jwksUri`. Never set: what Hydra holds stays; removed again: none.
+    /// request objects. Exclusive with `jwksUri` and `jwksFrom`. Never set: what Hydra holds stays; removed again: none.
     pub jwks: Option<JsonWebKeySetDocument>,
 
+    /// The JsonWebKeySet whose public keys are those of the client: it follows each rotation. Hydra checks assertions with the
+    /// algorithm of that set alone, which has to be RS, PS or ES with 256, 384 or 512, and its use `sig`. Until the set is there
+    /// and has a key, nothing is done in Hydra. Exclusive with `jwks` and `jwksUri`. Removed again: no keys.
+    pub jwks_from: Option<KeySetReference>,
+
     /// Where Hydra finds the public keys of the client, as a JSON Web Key set, such as
-    /// `https://app.example.com/.well-known/jwks.json`. Exclusive with `jwks`. Unset: none.
+    /// `https://app.example.com/.well-known/jwks.json`. Exclusive with `jwks` and `jwksFrom`. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
     pub jwks_uri: Option<String>,
 
@@ -276,7 +282,7 @@ pub struct OAuth2ClientSpec {
     pub request_object_signing_alg: Option<String>,
 
     /// The algorithm that assertions of `private_key_jwt` must be signed with: RS, PS or ES with 256, 384 or 512, such as
-    /// `ES256`. Unset: `RS256`. Needs Hydra 1.5 or later.
+    /// `ES256`. Unset: that of `jwksFrom`, or `RS256`. Needs Hydra 1.5 or later.
     pub token_endpoint_auth_signing_alg: Option<String>,
 
     /// The algorithm that answers of the userinfo endpoint are signed with: `none` for plain JSON, or `RS256`. Unset:

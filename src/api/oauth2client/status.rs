@@ -48,6 +48,9 @@ pub struct OAuth2ClientStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub managed: Vec<String>,
 
+    /// What Hydra holds of the JsonWebKeySet that `spec.jwksFrom` names. Unset: nothing, as far as the operator knows.
+    pub jwks: Option<LinkedKeys>,
+
     /// What of the spec this Hydra does not keep. Unset: it keeps everything.
     pub unsupported: Option<Box<UnsupportedFields>>,
 
@@ -98,6 +101,22 @@ pub struct CredentialKeys {
     pub client_id: String,
     /// Key of the client secret.
     pub client_secret: String,
+}
+
+/// The keys of a JsonWebKeySet that Hydra was seen to hold for the client.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkedKeys {
+    /// The name of the JsonWebKeySet.
+    pub name: String,
+    /// The `kid`s of the keys.
+    #[serde(default)]
+    #[schemars(!default)]
+    pub keys: Vec<String>,
+    /// What the keys are, and their algorithm, as a digest: another one there means that the client is to be given them anew.
+    #[serde(default)]
+    #[schemars(!default)]
+    pub digest: String,
 }
 
 /// Members of the client that the present version of Hydra accepts and does not keep.
