@@ -30,7 +30,7 @@ pub struct HydraConfig {
     /// The value of `X-Forwarded-Proto`. Hydra 1.x behind a proxy that terminates TLS asks for
     /// `https`.
     pub forwarded_proto: Option<String>,
-    /// Time for a whole request, from the connection to the end of the answer.
+    /// Time for a whole request, from the connection to the end of the answer. The making of a key has a minute at least.
     pub request_timeout: Duration,
     /// Time for establishing a connection, TLS included.
     pub connect_timeout: Duration,

@@ -19,6 +19,10 @@ use super::secret::ClientSecret;
 
 const MIB: usize = 1024 * 1024;
 
+/// For how long the reply to the making of a key is waited for at least. A Hydra whose caller has left does not store the key
+/// that it has made, so that nothing would ever come of an RSA key that takes it longer than the caller waits.
+const KEY_GENERATION: Duration = Duration::from_mins(1);
+
 /// One request, complete but for the address of Hydra.
 pub(super) struct Request<'a> {
     pub(super) operation: Operation,
@@ -81,6 +85,7 @@ pub(super) struct Connection {
     public: Option<Url>,
     headers: Option<HeadersFile>,
     forwarded_proto: Option<HeaderValue>,
+    request_timeout: Duration,
     on_request: Option<RequestHook>,
     /// Until when the server has asked to be left alone.
     paused_until: Mutex<Option<Instant>>,
@@ -104,6 +109,7 @@ impl Connection {
             public,
             headers: headers.transpose()?,
             forwarded_proto,
+            request_timeout: config.request_timeout,
             on_request: config.on_request,
             paused_until: Mutex::new(None),
         })
@@ -218,7 +224,10 @@ impl Connection {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let builder = self.http.request(request.method, url).headers(headers);
+        let mut builder = self.http.request(request.method, url).headers(headers);
+        if request.operation == Operation::CreateKey {
+            builder = builder.timeout(self.request_timeout.max(KEY_GENERATION));
+        }
         match request.json {
             Some(json) => builder.header(CONTENT_TYPE, "application/json").body(json),
             None => builder,

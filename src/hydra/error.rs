@@ -40,8 +40,8 @@ pub struct HydraError {
     explanation: String,
     retry_after: Option<Duration>,
     misplaced: bool,
-    refuses_chosen_ids: bool,
-    refuses_algorithm: bool,
+    /// Whether it refuses what the caller chose in particular: the id of a client, or the algorithm of a key.
+    refuses_choice: bool,
     too_large: bool,
 }
 
@@ -98,13 +98,13 @@ impl HydraError {
     /// UUID. Without an id the same client would be created.
     #[must_use]
     pub fn refuses_chosen_ids(&self) -> bool {
-        self.refuses_chosen_ids
+        self.refuses_choice && self.operation == Operation::CreateClient
     }
 
     /// Whether this is how Hydra refuses to make a key for an algorithm. Such a key can still be put.
     #[must_use]
     pub fn refuses_algorithm(&self) -> bool {
-        self.refuses_algorithm
+        self.refuses_choice && self.operation == Operation::CreateKey
     }
 
     /// Whether the answer was not read because it is larger than the bound for it.
@@ -170,16 +170,18 @@ impl HydraError {
             Some(_) if refusal.operation.sends_private_keys() => WITHHELD.to_owned(),
             Some(said) => presentable(&said.text(), refusal.secrets.iter().copied()),
         };
-        let refuses = |operation, words| {
-            refusal.operation == operation
-                && refusal.status == StatusCode::BAD_REQUEST
-                && explanation.as_ref().is_some_and(|said| said.mentions(words))
+        let words_of_refusal = match refusal.operation {
+            Operation::CreateClient => Some("set an oauth2 client id"),
+            Operation::CreateKey => Some("unsupported key algorithm"),
+            _ => None,
         };
+        let mentions =
+            |words| explanation.as_ref().is_some_and(|explanation| explanation.mentions(words));
         Self {
             retry_after: retry_after(refusal.status, refusal.headers),
             misplaced: is_misplaced(refusal.status, explanation.as_ref()),
-            refuses_chosen_ids: refuses(Operation::CreateClient, "set an oauth2 client id"),
-            refuses_algorithm: refuses(Operation::CreateKey, "unsupported key algorithm"),
+            refuses_choice: refusal.status == StatusCode::BAD_REQUEST
+                && words_of_refusal.is_some_and(mentions),
             ..Self::new(refusal.operation, kind, Some(refusal.status), detail)
         }
     }
@@ -197,8 +199,7 @@ impl HydraError {
             explanation,
             retry_after: None,
             misplaced: false,
-            refuses_chosen_ids: false,
-            refuses_algorithm: false,
+            refuses_choice: false,
             too_large: false,
         }
     }

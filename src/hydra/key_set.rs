@@ -20,7 +20,7 @@ const PUBLIC: &str = "public:";
 /// The members by which two public halves are told apart (RFC 7638, section 3.2, and RFC 8037, section 2).
 const MATERIAL: [&str; 6] = ["kty", "crv", "x", "y", "n", "e"];
 
-/// The keys of a set, the newest first: Hydra signs with the first that has its private half. On MySQL the order among
+/// The keys of a set, the newest first: Hydra signs with the first that has its private half. On `MySQL` the order among
 /// keys of the same second is by chance.
 #[derive(Clone)]
 pub struct KeySet {

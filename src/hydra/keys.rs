@@ -57,7 +57,10 @@ impl Hydra {
     /// key is the one that Hydra signs with. A `kid` that exists is a [`Conflict`](ErrorKind::Conflict), but one that Hydra 2
     /// has taken over from Hydra 1 as a pair, or that was put as another type of key on Hydra 1: read the set first.
     ///
-    /// RSA keys of 4096 bits can take Hydra longer than the time for an answer; the key is there nevertheless.
+    /// An RSA key takes Hydra seconds, on a busy machine more than the ten within which it can answer: then the reply is lost
+    /// ([`Unreachable`](ErrorKind::Unreachable)), and the key is there. It is waited for at least a minute, because a caller
+    /// that gives up before leaves no key. Hydra makes a key before it finds that its `kid` exists: to read the set costs less than
+    /// to ask again.
     pub async fn create_key(
         &self,
         set: &KeySetName,

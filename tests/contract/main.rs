@@ -8,9 +8,11 @@ mod clients;
 mod errors;
 mod generations;
 mod https;
+mod keys;
 mod listing;
 mod members;
 mod scripted;
+mod scripted_keys;
 mod scripted_server;
 mod server;
 

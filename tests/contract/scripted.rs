@@ -13,7 +13,7 @@ use crate::scripted_server::{Reply, Request, Scripted};
 use crate::{client, config, hydra, id, secret};
 
 /// Answers discovery as `generation` does, and everything else by `respond`.
-fn server(
+pub fn server(
     generation: Generation,
     respond: impl Fn(&Request) -> Reply + Send + Sync + 'static,
 ) -> Scripted {
@@ -39,7 +39,7 @@ fn no_route() -> Reply {
     )
 }
 
-fn absent() -> Reply {
+pub fn absent() -> Reply {
     let body = json!({"error": "Unable to locate the resource", "error_description": ""});
     Reply::json(404, &body)
 }
