@@ -4,7 +4,7 @@ use pkcs8::{
     AlgorithmIdentifierRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef,
     der::{
         self, Decode, Encode, SecretDocument,
-        asn1::{AnyRef, OctetStringRef},
+        asn1::{AnyRef, BitStringRef, OctetStringRef},
     },
 };
 use secrecy::SecretString;
@@ -73,7 +73,7 @@ pub(super) fn from_der(der: &[u8]) -> Result<Material, KeyFlaw> {
         }
         ED25519 => {
             let seed = <&OctetStringRef>::from_der(key).map_err(|_| KeyFlaw::Structure)?;
-            let public = info.public_key.as_ref().map(|key| key.raw_bytes());
+            let public = info.public_key.as_ref().map(BitStringRef::raw_bytes);
             Ed25519::of_seed(seed.as_bytes(), public).map(Material::Ed25519)
         }
         oid if OTHER_CURVES.contains(&oid) => Err(KeyFlaw::Curve),

@@ -42,6 +42,9 @@ pub enum KeyFlaw {
     /// A public exponent that Hydra cannot use.
     #[error("is an RSA key whose public exponent is not an odd number from 3 to 2147483647")]
     Exponent,
+    /// An RSA key of further primes.
+    #[error("is an RSA key of more than two primes, which is not supported")]
+    ManyPrimes,
     /// An RSA key without its primes.
     #[error(
         "is an RSA key without p, q, dp, dq and qi: write all of them (RFC 7518 section 6.3.2)"

@@ -28,18 +28,18 @@ impl Rsa {
         if jwk.expose("d").is_none() {
             return Err(KeyFlaw::Public);
         }
-        let private = |member| {
-            from_base64url(jwk.expose(member).ok_or(KeyFlaw::NoPrimes)?).ok_or(KeyFlaw::Members)
-        };
-        let [d, p, q, dp, dq, qi] = PRIVATE.map(private);
-        let private = [d?, p?, q?, dp?, dq?, qi?];
+        let mut private: [Secret; 6] = Default::default();
+        for (number, member) in private.iter_mut().zip(PRIVATE) {
+            let text = jwk.expose(member).ok_or(KeyFlaw::NoPrimes)?;
+            *number = from_base64url(text).ok_or(KeyFlaw::Members)?;
+        }
         Self::new(&n, &e, private.each_ref().map(|number| number.as_slice()))
     }
 
     pub(super) fn from_pkcs1(der: &[u8]) -> Result<Self, KeyFlaw> {
         let key = RsaPrivateKeyRef::from_der(der).map_err(|_| KeyFlaw::Structure)?;
         if key.other_prime_infos.is_some() {
-            return Err(super::NotAJwk::ManyPrimes.into());
+            return Err(KeyFlaw::ManyPrimes);
         }
         let private = [
             &key.private_exponent,

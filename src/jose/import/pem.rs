@@ -34,13 +34,12 @@ pub(super) fn is_pem(document: &str) -> bool {
 /// The blocks of a document, without those that hold no key of their own. After one that is malformed there is none.
 pub(super) fn blocks(document: &str) -> impl Iterator<Item = Result<Block<'_>, KeyFlaw>> {
     let mut rest = document;
-    let mut next = move || {
+    let all = std::iter::from_fn(move || {
         let (block, remaining) = next_block(rest)?;
         rest = remaining;
         Some(block)
-    };
-    std::iter::from_fn(move || next())
-        .filter(|block| !block.as_ref().is_ok_and(|block| block.label == PARAMETERS))
+    });
+    all.filter(|block| !block.as_ref().is_ok_and(|block| block.label == PARAMETERS))
 }
 
 /// The first block, and what follows it.
