@@ -26,6 +26,7 @@ pub mod hydra;
 pub mod instance;
 pub mod instances;
 pub mod jose;
+pub mod jsonwebkeyset;
 pub mod kubernetes;
 pub mod metrics;
 pub mod oauth2client;

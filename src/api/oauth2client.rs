@@ -171,7 +171,7 @@ mod tests {
             "reconciliationError": {}
         }))
         .unwrap();
-        assert_eq!(status.reconciliation_error, Some(ReconciliationError::default()));
+        assert_eq!(status.reconciliation_error, Some(Box::default()));
         assert_eq!(status.conditions.len(), 1);
     }
 

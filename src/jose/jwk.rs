@@ -68,6 +68,14 @@ impl Jwk {
         Self { public, private: BTreeMap::new() }
     }
 
+    /// A key of these two halves. The second has no members but private ones.
+    pub(super) fn of_halves(
+        public: PublicJwk,
+        private: impl IntoIterator<Item = (&'static str, SecretString)>,
+    ) -> Self {
+        Self { public, private: private.into_iter().collect() }
+    }
+
     /// A member of the public half that is a text.
     #[must_use]
     pub fn text(&self, member: &str) -> Option<&str> {
@@ -124,6 +132,28 @@ impl Jwk {
             self.public.insert(member.to_owned(), value.into());
         }
         self
+    }
+
+    /// The key with this id.
+    #[must_use]
+    pub(super) fn with_kid(mut self, kid: &str) -> Self {
+        self.public.insert("kid".to_owned(), kid.into());
+        self
+    }
+
+    /// The key with `kid`, `alg` and `use` of another, as far as that has them; none if one of them is no text.
+    #[must_use]
+    pub(super) fn with_names_of(mut self, other: &Self) -> Option<Self> {
+        for member in ["kid", "alg", "use"] {
+            match other.public.get(member) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(name)) => {
+                    self.public.insert(member.to_owned(), name.as_str().into());
+                }
+                Some(_) => return None,
+            }
+        }
+        Some(self)
     }
 
     /// The whole key as JSON. Call it only where it leaves for Hydra or a Kubernetes Secret.

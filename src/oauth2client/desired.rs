@@ -119,7 +119,7 @@ fn invalid(message: impl Into<String>) -> Failure {
 /// hydra-maester has no fields for them, and what was put into Hydra by other means stays.
 #[must_use]
 pub fn optional_members(spec: &OAuth2ClientSpec) -> Vec<&'static str> {
-    let lifespans = spec.token_lifespans.clone().unwrap_or_default();
+    let lifespans = spec.token_lifespans.as_deref().cloned().unwrap_or_default();
     [
         (JWKS, spec.jwks.is_some()),
         (DEVICE_ACCESS, lifespans.device_authorization_grant_access_token_lifespan.is_some()),
@@ -176,7 +176,7 @@ fn client(spec: &OAuth2ClientSpec, recorded: &[String], owner: String) -> hydra:
         jwks: jwks(spec, recorded),
         ..hydra::OAuth2Client::default()
     };
-    with_lifespans(client, spec.token_lifespans.clone().unwrap_or_default(), recorded)
+    with_lifespans(client, spec.token_lifespans.as_deref().cloned().unwrap_or_default(), recorded)
 }
 
 fn auth_method(spec: &OAuth2ClientSpec) -> String {

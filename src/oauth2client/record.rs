@@ -81,7 +81,7 @@ impl Record {
             requested: requested.is_some() && requested != status.last_handled_reconcile_at,
             suspended: condition::get(&status.conditions, ConditionType::Stalled)
                 .is_some_and(|stalled| stalled.reason.as_deref() == Some(SUSPENDED)),
-            unsupported: status.unsupported.clone().filter(|_| current),
+            unsupported: status.unsupported.as_deref().cloned().filter(|_| current),
         }
     }
 

@@ -322,7 +322,7 @@ mod tests {
             let resource = resource(&hydra_admin, &json!({}));
             let status = OAuth2ClientStatus {
                 client_id: Some("id-1".into()),
-                hydra_admin: recorded(&resource.spec, &rules()),
+                hydra_admin: recorded(&resource.spec, &rules()).map(Box::new),
                 ..OAuth2ClientStatus::default()
             };
             let place = place(&resource.spec, &rules()).unwrap();

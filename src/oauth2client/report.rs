@@ -224,7 +224,7 @@ async fn show(
 ) -> Result<(), ApiError> {
     let mut new = status(resource, outcome, Timestamp::now());
     if matches!(outcome, Outcome::Applied { .. }) {
-        new.hydra_admin = recorded(&resource.spec, &context.rules);
+        new.hydra_admin = recorded(&resource.spec, &context.rules).map(Box::new);
     }
     let notices = notices(resource, outcome, &new);
     let old = resource.status.clone().unwrap_or_default();

@@ -61,10 +61,10 @@ pub fn status(resource: &OAuth2Client, outcome: &Outcome, now: Timestamp) -> OAu
         Outcome::Suspended => suspended(resource, &former),
         Outcome::Failed(failure) => {
             let registered = status.client_id.is_some();
-            status.reconciliation_error = Some(ReconciliationError {
+            status.reconciliation_error = Some(Box::new(ReconciliationError {
                 status_code: Some(failure.reason.status_code(registered).to_owned()),
                 description: Some(failure.message.clone()),
-            });
+            }));
             // The reply may be lost of a write that was done: what it set has to be remembered.
             if failure.class == Class::Transient {
                 let set = optional_members(&resource.spec).into_iter().map(ToOwned::to_owned);
@@ -142,19 +142,19 @@ fn record(
         let message = all.collect::<Vec<_>>().join("; ");
         return shown(true, false, false, Reason::Synced, &truncated(message, LONGEST_MESSAGE));
     }
-    status.unsupported = Some(UnsupportedFields {
+    status.unsupported = Some(Box::new(UnsupportedFields {
         fields: applied.unsupported.iter().map(ToString::to_string).collect(),
         hydra_version: hydra_version.to_owned(),
-    });
+    }));
     let message = format!(
         "Hydra {hydra_version} does not keep {}; everything else is as declared: remove what it \
          does not know, or upgrade Hydra",
         applied.unsupported.join(", ")
     );
-    status.reconciliation_error = Some(ReconciliationError {
+    status.reconciliation_error = Some(Box::new(ReconciliationError {
         status_code: Some(Reason::UnsupportedByHydra.status_code(true).to_owned()),
         description: Some(message.clone()),
-    });
+    }));
     shown(false, false, true, Reason::UnsupportedByHydra, &message)
 }
 

@@ -227,10 +227,10 @@ mod tests {
         let revision = |text: &str| with(ready(), |status| status.revision = Some(text.to_owned()));
         let unsupported = |version: &str| {
             with(ready(), |status| {
-                status.unsupported = Some(UnsupportedFields {
+                status.unsupported = Some(Box::new(UnsupportedFields {
                     fields: vec!["scope".into()],
                     hydra_version: version.into(),
-                });
+                }));
             })
         };
         let suspended = resource("True", "Synced", &json!({ "suspend": true }));

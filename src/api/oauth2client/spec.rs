@@ -170,7 +170,7 @@ pub struct OAuth2ClientSpec {
     /// Another Hydra than the operator's own. The administrator of the operator has to allow its address; otherwise the
     /// resource is Stalled. Without `url` the other fields have no effect. A change moves the client, with its id and secret:
     /// it is set up in the new Hydra and then revoked in the former one, if that is still allowed.
-    pub hydra_admin: Option<HydraAdmin>,
+    pub hydra_admin: Option<Box<HydraAdmin>>,
 
     /// How the client authenticates at the token endpoint: with its secret in the header (`client_secret_basic`) or in the
     /// body (`client_secret_post`), with a signed assertion (`private_key_jwt`, which needs `jwks` or `jwksUri`), or not at
@@ -180,7 +180,7 @@ pub struct OAuth2ClientSpec {
 
     /// How long tokens are valid, by the grant that they were obtained with. Unset lifespans are those of Hydra's
     /// configuration (for the device grant see there). Needs Hydra 1.11.9 or later.
-    pub token_lifespans: Option<TokenLifespans>,
+    pub token_lifespans: Option<Box<TokenLifespans>>,
 
     /// Anything that you want to keep with the client, as an object. The login and consent application gets it with the
     /// rest of the client. Unset: nothing.
@@ -234,10 +234,10 @@ pub struct OAuth2ClientSpec {
     pub require_existing_secret: Option<bool>,
 
     /// Names of the keys of the Secret that hold the credentials. Unset: those of the operator.
-    pub secret_keys: Option<SecretKeyNames>,
+    pub secret_keys: Option<Box<SecretKeyNames>>,
 
     /// What a generated Secret has besides the credentials: labels, annotations, type and further keys.
-    pub secret_template: Option<SecretTemplate>,
+    pub secret_template: Option<Box<SecretTemplate>>,
 
     /// The picture of the client for the consent screen. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]

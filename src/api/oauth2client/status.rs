@@ -25,7 +25,7 @@ pub struct OAuth2ClientStatus {
     pub client_id: Option<String>,
 
     /// The Hydra that holds the client. Unset: the operator's own.
-    pub hydra_admin: Option<HydraAdminStatus>,
+    pub hydra_admin: Option<Box<HydraAdminStatus>>,
 
     /// The version of the Secret whose credentials Hydra was last given.
     pub secret: Option<PushedSecret>,
@@ -49,13 +49,13 @@ pub struct OAuth2ClientStatus {
     pub managed: Vec<String>,
 
     /// What of the spec this Hydra does not keep. Unset: it keeps everything.
-    pub unsupported: Option<UnsupportedFields>,
+    pub unsupported: Option<Box<UnsupportedFields>>,
 
     /// The value of the annotation `hydra.ory.sh/reconcile-requested-at` that was last acted on.
     pub last_handled_reconcile_at: Option<String>,
 
     /// The last error, in the form that former consumers read. The conditions say more. Unset: there is none.
-    pub reconciliation_error: Option<ReconciliationError>,
+    pub reconciliation_error: Option<Box<ReconciliationError>>,
 }
 
 /// A Hydra other than the operator's own.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -15,8 +17,7 @@ fn claiming(age: i64, named: BTreeMap<char, Claim>) -> Claimant<char> {
 }
 
 fn winner_of(index: &Index, thing: char) -> Option<&'static str> {
-    let inner = index.lock();
-    inner.contenders.get(&thing).and_then(|of| of.first()).map(|rank| rank.resource)
+    index.lock().contenders(&thing).first().map(|rank| *rank.resource)
 }
 
 #[test]
@@ -249,24 +250,24 @@ fn take(index: &Index, step: &Step) -> Vec<&'static str> {
 /// Who claims `thing`, in the order in which they would get it, from the entries alone.
 fn order(index: &Index, thing: char) -> Vec<&'static str> {
     let inner = index.lock();
-    let mut order: Vec<Rank<&str>> =
+    let mut order: Vec<_> =
         NAMES.iter().filter_map(|name| inner.ranks(name).remove(&thing)).collect();
     order.sort();
-    order.into_iter().map(|rank| rank.resource).collect()
+    order.into_iter().map(|rank| *rank.resource).collect()
 }
 
 fn is_bereft(index: &Index, name: &'static str) -> bool {
-    index.lock().entries.get(name).is_some_and(|entry| entry.bereft)
+    index.lock().entry(&name).is_some_and(Entry::is_bereft)
 }
 
 /// From the entries alone.
 fn loses_to_a_holder(index: &Index, name: &'static str) -> bool {
     let inner = index.lock();
-    let Some(entry) = inner.entries.get(name) else { return false };
-    let holds = |name: &&str, thing| inner.entries.get(name).is_some_and(|e| e.holds(thing));
+    let Some(entry) = inner.entry(&name) else { return false };
+    let holds = |name: &&'static str, thing| inner.entry(name).is_some_and(|e| e.holds(thing));
     entry.needs().any(|thing| {
         let mut holders: Vec<_> = NAMES.into_iter().filter(|name| holds(name, thing)).collect();
-        holders.sort_by_key(|name| (inner.entries[name].claimant.created, *name));
+        holders.sort_by_key(|name| (inner.entry(name).map(Entry::created), *name));
         holders.first().is_some_and(|first| *first != name)
     })
 }
@@ -276,7 +277,7 @@ fn loses_to_a_holder(index: &Index, name: &'static str) -> bool {
 fn round(index: &Index) -> bool {
     let mut begun = false;
     for name in NAMES {
-        let able = index.lock().entries.get(name).is_some_and(|entry| !entry.claimant.stuck);
+        let able = index.lock().entry(&name).is_some_and(|entry| !entry.is_stuck());
         if able && index.begin(&name).is_none() {
             begun = true;
             let _ = index.prove(&name);
@@ -340,7 +341,7 @@ proptest! {
             let _ = index.set(name, claimant);
         }
         let hopeless = |name: &'static str| {
-            index.lock().entries[name].claimant.stuck || loses_to_a_holder(&index, name)
+            index.lock().entry(&name).is_some_and(Entry::is_stuck) || loses_to_a_holder(&index, name)
         };
         prop_assert!(round(&index) || NAMES.into_iter().all(hopeless));
         for _ in NAMES {

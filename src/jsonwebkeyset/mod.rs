@@ -1,0 +1,3 @@
+//! The reconcile of a `JsonWebKeySet`.
+
+pub mod rotation;

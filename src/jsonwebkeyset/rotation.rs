@@ -1,0 +1,335 @@
+//! The life of keys: pure, from the rules, the record, what is seen of the keys, and the time.
+//!
+//! ```text
+//! Pending -> Published -> Active -> Retained -> gone
+//! ```
+//!
+//! A key signs (`Active`) only after its public half has been seen wherever it is looked up for as long as the rules say, so that
+//! nobody meets a signature whose key they do not know. The first key of a set, the one that follows a revoked key, and
+//! those of Hydra's own sets, which sign as soon as they exist, cannot wait. Whatever has been public stays so for a while after it
+//! has signed for the last time, unless it is revoked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::api::jsonwebkeyset::{KeyOrigin, KeyState};
+
+/// What the keys of a set are to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `alg` of RFC 7517.
+    pub algorithm: String,
+    /// `use` of RFC 7517.
+    pub key_use: String,
+    /// How long a key signs, if new ones are made by the clock.
+    pub interval: Option<Duration>,
+    /// How long the public half of a key is seen before the key signs.
+    pub publish_before: Duration,
+    /// How long the public half of a key stays after the key has signed for the last time.
+    pub retain: Duration,
+    /// Whether a key signs as soon as it exists, whatever is recorded: so do those of Hydra's own sets.
+    pub signs_at_once: bool,
+}
+
+/// A key that is the operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its id.
+    pub kid: String,
+    /// Its algorithm.
+    pub algorithm: String,
+    /// What it is for.
+    pub key_use: String,
+    /// How far it has come.
+    pub state: KeyState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Where it comes from.
+    pub origin: KeyOrigin,
+}
+
+/// What is seen of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// What there is of it.
+    pub substance: Substance,
+    /// Whether its public half is wherever it is looked up.
+    pub published: bool,
+}
+
+/// What there is of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Substance {
+    /// Nothing yet.
+    Unmade,
+    /// Its private half, too.
+    Whole,
+    /// Its private half is nowhere any more.
+    Lost,
+}
+
+/// What people ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Whether a new key is asked for.
+    pub rotate: bool,
+    /// The id of a key that is compromised.
+    pub revoke: Option<String>,
+    /// The ids of the keys that somebody else provides, the current one first. None: keys are generated.
+    pub provided: Option<Vec<String>>,
+}
+
+/// What follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The keys from now on, the oldest first.
+    pub keys: Vec<Key>,
+    /// Keys that are to go, wherever they are.
+    pub gone: Vec<Key>,
+    /// When time alone changes something.
+    pub due: Option<Timestamp>,
+    /// When the next key is to take the place of the current one, as far as it is known.
+    pub next_rotation: Option<Timestamp>,
+}
+
+impl Key {
+    const fn is_coming(&self) -> bool {
+        matches!(self.state, KeyState::Pending | KeyState::Published)
+    }
+
+    fn turn(&mut self, state: KeyState, now: Timestamp) {
+        (self.state, self.since) = (state, now);
+    }
+}
+
+impl Rules {
+    /// Whether `key` is what a new key would be.
+    #[must_use]
+    pub fn fit(&self, key: &Key) -> bool {
+        key.algorithm == self.algorithm && key.key_use == self.key_use
+    }
+
+    fn lead(&self) -> Duration {
+        if self.signs_at_once { Duration::ZERO } else { self.publish_before }
+    }
+
+    /// When `key` is to leave its state by the clock, if it is; `provided`: whether somebody provides it still.
+    #[must_use]
+    pub fn until(&self, key: &Key, provided: bool) -> Option<Timestamp> {
+        match key.state {
+            KeyState::Pending => None,
+            KeyState::Published => Some(later(key.since, self.publish_before)),
+            KeyState::Active => self.interval.map(|interval| later(key.since, interval)),
+            KeyState::Retained => (!provided).then(|| later(key.since, self.retain)),
+        }
+    }
+}
+
+/// The one that is signed with.
+#[must_use]
+pub fn active(keys: &[Key]) -> Option<&Key> {
+    keys.iter().find(|key| key.state == KeyState::Active)
+}
+
+/// Works out what becomes of `keys` at `now`. A key that is needed gets the id `fresh`. A key that `sights` says nothing about is
+/// unmade.
+#[must_use]
+pub fn turn(
+    rules: &Rules,
+    keys: &[Key],
+    sights: &BTreeMap<String, Sight>,
+    wishes: &Wishes,
+    fresh: &str,
+    now: Timestamp,
+) -> Turn {
+    let mut work = Work { rules, sights, wishes, now, keys: keys.to_vec(), gone: Vec::new() };
+    work.settle_times();
+    work.revoke();
+    work.dismiss();
+    work.promote();
+    work.demand(fresh);
+    work.retire();
+    let next_rotation = work.next_rotation();
+    Turn { due: work.due(), next_rotation, keys: work.keys, gone: work.gone }
+}
+
+struct Work<'a> {
+    rules: &'a Rules,
+    sights: &'a BTreeMap<String, Sight>,
+    wishes: &'a Wishes,
+    now: Timestamp,
+    keys: Vec<Key>,
+    gone: Vec<Key>,
+}
+
+impl Work<'_> {
+    fn sight(&self, kid: &str) -> Sight {
+        let unknown = Sight { substance: Substance::Unmade, published: false };
+        self.sights.get(kid).copied().unwrap_or(unknown)
+    }
+
+    fn is_provided(&self, kid: &str) -> bool {
+        self.wishes.provided.as_ref().is_some_and(|provided| provided.iter().any(|p| p == kid))
+    }
+
+    /// A clock that was ahead must not keep a key for longer than the rules say.
+    fn settle_times(&mut self) {
+        for key in &mut self.keys {
+            key.since = key.since.min(self.now);
+        }
+    }
+
+    fn take(&mut self, is_gone: impl Fn(&Self, &Key) -> bool) {
+        let keys = std::mem::take(&mut self.keys);
+        let (gone, kept) = keys.into_iter().partition(|key| is_gone(self, key));
+        self.keys = kept;
+        self.gone.extend::<Vec<Key>>(gone);
+    }
+
+    fn revoke(&mut self) {
+        if let Some(kid) = &self.wishes.revoke {
+            self.take(|_, key| key.kid == *kid);
+        }
+    }
+
+    /// A key that was to come and cannot, or is not wanted any more, has never signed. Where it may have been seen, it is retained.
+    fn dismiss(&mut self) {
+        let unwanted = |work: &Self, key: &Key| {
+            let wanted = match &work.wishes.provided {
+                Some(provided) => provided.first() == Some(&key.kid),
+                None => key.origin != KeyOrigin::Imported,
+            };
+            let lost = work.sight(&key.kid).substance == Substance::Lost;
+            key.is_coming() && (lost || !wanted || !work.rules.fit(key))
+        };
+        self.take(|work, key| {
+            let unmade = work.sight(&key.kid).substance == Substance::Unmade;
+            unwanted(work, key) && unmade && !work.is_provided(&key.kid)
+        });
+        let unwanted: Vec<bool> = self.keys.iter().map(|key| unwanted(self, key)).collect();
+        for (key, unwanted) in self.keys.iter_mut().zip(unwanted) {
+            let made = self.sights.get(&key.kid).is_some_and(|s| s.substance != Substance::Unmade);
+            if unwanted && made {
+                key.turn(KeyState::Retained, self.now);
+            }
+        }
+    }
+
+    fn promote(&mut self) {
+        let published: Vec<bool> =
+            self.keys.iter().map(|key| self.sight(&key.kid).published).collect();
+        for (key, published) in self.keys.iter_mut().zip(published) {
+            if key.state == KeyState::Pending && published {
+                key.turn(KeyState::Published, self.now);
+            }
+        }
+        let Some(next) = self.keys.iter().rposition(|key| self.may_sign(key)) else { return };
+        for (n, key) in self.keys.iter_mut().enumerate() {
+            let is_overtaken = n < next && key.state == KeyState::Published;
+            if key.state == KeyState::Active || is_overtaken {
+                key.turn(KeyState::Retained, self.now);
+            }
+        }
+        self.keys[next].turn(KeyState::Active, self.now);
+    }
+
+    fn may_sign(&self, key: &Key) -> bool {
+        let waived = self.rules.signs_at_once || active(&self.keys).is_none();
+        key.state == KeyState::Published
+            && self.is_wanted(key)
+            && self.sight(&key.kid).substance == Substance::Whole
+            && (waived || self.now >= later(key.since, self.rules.publish_before))
+    }
+
+    fn is_wanted(&self, key: &Key) -> bool {
+        let current = self.wishes.provided.as_ref().and_then(|provided| provided.first());
+        self.rules.fit(key) && current.is_none_or(|current| *current == key.kid)
+    }
+
+    /// Adds the keys that are missing.
+    fn demand(&mut self, fresh: &str) {
+        match &self.wishes.provided {
+            Some(provided) => self.provide(&provided.clone()),
+            None if self.needs_another() => self.add(fresh, KeyOrigin::Hydra),
+            None => {}
+        }
+    }
+
+    fn provide(&mut self, provided: &[String]) {
+        for (n, kid) in provided.iter().enumerate() {
+            if self.wishes.revoke.as_ref() == Some(kid) {
+                continue;
+            }
+            match self.keys.iter_mut().find(|key| key.kid == *kid) {
+                None => self.add(kid, KeyOrigin::Imported),
+                // It comes back, and has been public all the time.
+                Some(key) if n == 0 && key.state == KeyState::Retained => {
+                    key.state = KeyState::Published;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn add(&mut self, kid: &str, origin: KeyOrigin) {
+        self.keys.push(Key {
+            kid: kid.to_owned(),
+            algorithm: self.rules.algorithm.clone(),
+            key_use: self.rules.key_use.clone(),
+            state: KeyState::Pending,
+            since: self.now,
+            origin,
+        });
+    }
+
+    fn needs_another(&self) -> bool {
+        if self.keys.iter().any(|key| key.is_coming() && self.rules.fit(key)) {
+            return false;
+        }
+        let Some(active) = active(&self.keys) else { return true };
+        let is_due = self.due_of(active).is_some_and(|due| self.now >= due);
+        let lost = self.sight(&active.kid).substance == Substance::Lost;
+        self.wishes.rotate || is_due || lost || !self.rules.fit(active)
+    }
+
+    /// When the successor of the current key is to be made, by the clock.
+    fn due_of(&self, active: &Key) -> Option<Timestamp> {
+        let interval = self.rules.interval.filter(|_| self.wishes.provided.is_none())?;
+        Some(later(active.since, interval.saturating_sub(self.rules.lead())))
+    }
+
+    /// A key that is provided beside the current one is kept as long as it is.
+    fn retire(&mut self) {
+        self.take(|work, key| {
+            let until = work.rules.until(key, work.is_provided(&key.kid));
+            key.state == KeyState::Retained && until.is_some_and(|until| work.now >= until)
+        });
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        let coming = self.keys.iter().any(|key| key.is_coming() && self.rules.fit(key));
+        let of = |key: &Key| match key.state {
+            KeyState::Active if coming => None,
+            KeyState::Active => self.due_of(key),
+            _ => self.rules.until(key, self.is_provided(&key.kid)),
+        };
+        self.keys.iter().filter_map(of).min()
+    }
+
+    fn next_rotation(&self) -> Option<Timestamp> {
+        let is_next = |key: &&Key| key.state == KeyState::Published && self.is_wanted(key);
+        let by_key = self.keys.iter().rfind(is_next).map(|key| later(key.since, self.rules.lead()));
+        let interval = self.rules.interval.filter(|_| self.wishes.provided.is_none());
+        let by_clock = || Some(later(active(&self.keys)?.since, interval?));
+        by_key.or_else(by_clock)
+    }
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod histories;
