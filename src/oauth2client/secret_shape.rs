@@ -100,7 +100,7 @@ fn keys(spec: &OAuth2ClientSpec, default: &KeyPair) -> KeyPair {
 /// Whether the spec asks for values that Hydra's discovery document has.
 #[must_use]
 pub fn needs_well_known(spec: &OAuth2ClientSpec) -> bool {
-    spec.secret_template.as_ref().is_some_and(|template| secret_template::needs_well_known(template))
+    spec.secret_template.as_deref().is_some_and(secret_template::needs_well_known)
 }
 
 /// The shape that `spec` asks for, or why it cannot be had. `well_known` is what Hydra says about
