@@ -73,7 +73,8 @@ impl World {
         let held: Vec<_> = client["jwks"]["keys"].as_array().unwrap().iter().collect();
         let mut held: Vec<_> = held.iter().map(|key| key["kid"].as_str().unwrap()).collect();
         let mut expected = kids.to_vec();
-        (held.sort_unstable(), expected.sort_unstable());
+        held.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(held, expected);
         assert_eq!(client["token_endpoint_auth_signing_alg"], "ES256");
         client

@@ -103,7 +103,7 @@ fn what_cannot_be_linked_is_told_with_the_way_out() {
     let invalid = |words| Some((Class::Terminal, Reason::InvalidSpec, words));
     let keys = json!({ "keys": [{ "kty": "RSA", "n": "AQAB", "e": "AQAB" }] });
     let exclusive = "exclude each other";
-    let cases = [
+    let cases = vec![
         ("one key", spec(none.clone()), one(), None),
         ("no set", spec(none.clone()), Link::Absent, waiting("JsonWebKeySet signing")),
         ("no set any more", settled(), Link::Absent, waiting("stays as it is")),
@@ -215,7 +215,7 @@ fn the_clients_of_a_set_are_those_that_refer_to_it() {
         serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
     let mut elsewhere = named("elsewhere", client(&json!({}), &held));
     elsewhere.metadata.namespace = Some("team-b".into());
-    let clients = [
+    let clients = vec![
         named("has-both", client(&json!({}), &held)),
         named("new", new_client(&json!({}))),
         named("paused", client(&json!({ "suspend": true }), &held)),
