@@ -141,6 +141,21 @@ pub struct ReconcileArgs {
     #[arg(default_value = "CLIENT_SECRET")]
     pub client_secret_key: String,
 
+    /// Comma-separated names of key sets that resources may have, as namespace/name; name* allows all that begin so
+    #[arg(long, env = "ALLOW_KEY_SET_NAMES", value_name = "NAMES", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub allow_key_set_names: Vec<String>,
+
+    /// Comma-separated namespaces whose resources may have the key sets of Hydra itself, named hydra.*
+    #[arg(long, env = "SYSTEM_KEY_SETS_FROM", value_name = "NAMESPACES", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub system_key_sets_from: Vec<String>,
+
+    /// Take over key sets that hold keys already for the resources that name them
+    #[arg(long, env = "ADOPT_KEY_SETS", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub adopt_key_sets: bool,
+
     /// How many resources are reconciled at the same time
     #[arg(long, env = "CONCURRENCY", value_name = "N", hide_env_values = true)]
     #[arg(default_value_t = 16)]

@@ -2,10 +2,15 @@
 
 mod connections;
 mod controllers;
+mod key_sets;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all};
+use futures::{
+    FutureExt, StreamExt,
+    channel::mpsc,
+    future::{join, join_all},
+};
 use kube::{Client, runtime::reflector};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     connections::Connections,
     controllers::{Scope, Stores, expect_conflicts, run_controller},
+    key_sets::SetScope,
 };
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
@@ -21,6 +27,7 @@ use crate::{
     hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
     instances::{Instances, OWN},
+    jsonwebkeyset::{self, desired::Permissions},
     kubernetes::{
         discovery::{Served, served},
         events::{Events, Publisher, events},
@@ -111,7 +118,9 @@ pub async fn run(
     let (events, publisher) = events(client.clone(), &reporter, pod, waiting);
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
 
-    metrics.controller(CONTROLLER, settings.concurrency);
+    for controller in [CONTROLLER, jsonwebkeyset::CONTROLLER] {
+        metrics.controller(controller, settings.concurrency);
+    }
     let discovered =
         readiness.gate(format!("the API {}/{} to be served", api::GROUP, api::VERSION));
     let scopes: Vec<Scope> =
@@ -127,7 +136,7 @@ pub async fn run(
             () = published(
                 publisher,
                 || context.limit.available_permits() < settings.concurrency.into(),
-                Box::pin(work(&context, scopes, made, settings.concurrency, &shutdown)),
+                Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, &shutdown)),
             ) => {}
             () = too_long_a_drain(&shutdown) => {}
         }
@@ -186,18 +195,24 @@ async fn work(
     context: &Arc<Context>,
     scopes: Vec<Scope>,
     made: Made,
+    permissions: Permissions,
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
+    let caches: Vec<_> = scopes.iter().map(|_| reflector::store::<Watched>()).collect();
+    let readers = caches.iter().map(|(reader, _)| reader.clone()).collect();
+    let sets = Arc::new(key_sets::context(context, readers, permissions, concurrency));
+    let clients_filled: Vec<_> = scopes.iter().map(Scope::is_filled).collect();
     let mut stores = Stores::default();
-    let mut controllers = Vec::new();
-    for scope in scopes {
-        let (reader, writer) = reflector::store::<Watched>();
+    let (mut controllers, mut of_sets) = (Vec::new(), Vec::new());
+    for (scope, (reader, writer)) in scopes.into_iter().zip(caches) {
         let (wake, woken) = mpsc::unbounded();
         expect_conflicts(context, &scope, &wake);
-        let filled = scope.is_filled();
+        let (filled, namespace) = (scope.is_filled(), scope.namespace());
+        let sets_listed = CancellationToken::new();
         controllers.push(run_controller(
             context.clone(),
+            (sets.clone(), sets_listed.clone()),
             scope,
             (reader.clone(), writer),
             woken,
@@ -205,6 +220,10 @@ async fn work(
             shutdown.clone(),
         ));
         stores.add(reader, wake, filled);
+        let scope =
+            SetScope { namespace, listed: sets_listed, clients_filled: clients_filled.clone() };
+        let (sets, shutdown) = (sets.clone(), shutdown.clone());
+        of_sets.push(key_sets::run(sets, context.clone(), scope, concurrency, shutdown));
     }
     let stores = &stores;
     let sweeps = made.for_each_concurrent(None, async |instance| {
@@ -215,7 +234,7 @@ async fn work(
         sweep::run(&instance, &stores.of(&instance, context), context).await;
     });
     tokio::select! {
-        _ = join_all(controllers) => {}
+        _ = join(join_all(controllers), join_all(of_sets)) => {}
         () = sweeps => {}
     }
 }

@@ -20,7 +20,8 @@ mod names;
 pub use self::{error::SettingsError, names::*};
 use crate::{
     cli::{HydraArgs, LogArgs, LogFormat, RunArgs},
-    hydra::{ClientsAddress, address::explicit_port},
+    hydra::{ClientsAddress, KeySetName, address::explicit_port},
+    jsonwebkeyset::desired::Permissions,
     kubernetes::{KeyPair, secret_content},
 };
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub secret_keys: KeyPair,
     /// Whether clients that carry the owner mark of a resource beside its own are deleted.
     pub removes_duplicates: bool,
+    /// Which key sets resources may have.
+    pub key_sets: Permissions,
     /// How many resources are reconciled at the same time.
     pub concurrency: u16,
     /// Whether to write nothing and tell what would be written.
@@ -107,6 +110,11 @@ impl TryFrom<RunArgs> for Settings {
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
             removes_duplicates: reconcile.remove_duplicate_clients,
             secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
+            key_sets: Permissions {
+                names: key_set_names(&reconcile.allow_key_set_names)?,
+                system_from: namespaces(&reconcile.system_key_sets_from)?.into_iter().collect(),
+                adopts: reconcile.adopt_key_sets,
+            },
             concurrency: concurrency(reconcile.concurrency)?,
             observe: reconcile.observe,
             log: log.try_into()?,
@@ -246,6 +254,26 @@ fn is_dns_label(name: &str) -> bool {
         && name.bytes().all(of_label)
         && !name.starts_with('-')
         && !name.ends_with('-')
+}
+
+/// `namespace/name`, where the name may end in `*`.
+fn key_set_names(given: &[String]) -> Result<BTreeSet<(String, String)>, SettingsError> {
+    if is_empty(given) {
+        return Ok(BTreeSet::new());
+    }
+    let parse = |text: &str| {
+        let (namespace, name) = text.split_once('/')?;
+        let fixed = name.strip_suffix('*').unwrap_or(name);
+        let is_name = KeySetName::parse(fixed).is_ok() || (fixed.is_empty() && name == "*");
+        // Hydra's own sets have a setting of their own; what a namespace owns is nobody else's.
+        let is_free = !fixed.starts_with("hydra.") && !fixed.starts_with("k8s.");
+        (is_dns_label(namespace) && is_name && is_free)
+            .then(|| (namespace.to_owned(), name.to_owned()))
+    };
+    let parse = |text: &String| {
+        parse(text.trim()).ok_or_else(|| SettingsError::KeySetName(text.trim().to_owned()))
+    };
+    given.iter().map(parse).collect()
 }
 
 fn concurrency(value: u16) -> Result<u16, SettingsError> {

@@ -59,6 +59,13 @@ impl<K: Eq + Hash> Backoff<K> {
     }
 }
 
+/// A value of 0 to 1 to spread delays with; not for secrets.
+#[must_use]
+pub fn chance() -> f64 {
+    // Without randomness delays are not spread, and nothing else suffers.
+    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

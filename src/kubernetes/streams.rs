@@ -50,14 +50,26 @@ pub fn resources<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    relevant(watcher(api, config()).default_backoff(), writer, seen, held)
+}
+
+/// [`resources`], of a watch whose `events` these are.
+pub fn relevant<K>(
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+    writer: Writer<K>,
+    seen: impl FnMut(&watcher::Event<K>) + Send + 'static,
+    held: impl Future<Output = ()> + Send + 'static,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
     let relevant = predicates::generation
         .combine(predicates::labels)
         .combine(predicates::annotations)
         .combine(predicates::finalizers)
         .combine(being_deleted);
     let mut held = Some(held);
-    watcher(api, config())
-        .default_backoff()
+    events
         .modify(|object| trim(object.meta_mut()))
         .inspect_ok(seen)
         .then(move |event| {
@@ -98,7 +110,7 @@ pub fn config_maps(
     api: Api<PartialObjectMeta<ConfigMap>>,
     selector: &str,
     scope: Option<String>,
-) -> impl Stream<Item = SecretEvent> + Send + 'static {
+) -> impl Stream<Item = SecretEvent> + Send + use<> {
     objects(api, config().labels(selector), scope)
 }
 

@@ -9,6 +9,8 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 pub enum Controller {
     /// The one of `OAuth2Client`.
     OAuth2Client,
+    /// The one of `JsonWebKeySet`.
+    JsonWebKeySet,
 }
 
 impl Controller {
@@ -17,6 +19,7 @@ impl Controller {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OAuth2Client => "oauth2client",
+            Self::JsonWebKeySet => "jsonwebkeyset",
         }
     }
 }

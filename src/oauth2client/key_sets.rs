@@ -72,6 +72,12 @@ impl KeySets {
         }
     }
 
+    /// The clients that refer to `set`.
+    #[must_use]
+    pub fn clients_of(&self, set: &ResourceKey) -> Vec<ResourceKey> {
+        self.lock().clients(set)
+    }
+
     /// Takes in what the watch of `scope` tells. `listed` are the sets of the list under way.
     #[must_use]
     pub fn follow(

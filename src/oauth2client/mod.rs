@@ -27,7 +27,6 @@ pub mod reasons;
 pub mod record;
 pub mod relocation;
 mod report;
-pub mod resync;
 pub mod secret_shape;
 pub mod sent;
 pub mod status;

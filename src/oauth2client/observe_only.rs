@@ -15,14 +15,13 @@ use super::{
     error::Failure,
     pass::{decide, parting},
     plan::{ClientStep, Duplicates, Plan},
-    random::chance,
     report::Reported,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
     controller::{
         Class, ResourceKey,
-        backoff::{self, jittered},
+        backoff::{self, chance, jittered},
     },
     hydra::ClientId,
     metrics::{Metrics, ReconcileResult},

@@ -26,13 +26,6 @@ pub fn fresh() -> Result<Fresh, Failure> {
     Ok(Fresh { id, secret })
 }
 
-/// A value of 0 to 1 to spread delays with; not for secrets.
-#[must_use]
-pub fn chance() -> f64 {
-    // Without randomness delays are not spread, and nothing else suffers.
-    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
-}
-
 fn broken(error: &dyn std::fmt::Display) -> Failure {
     Failure::transient(Reason::KubernetesError, format!("could not generate credentials: {error}"))
 }

@@ -12,8 +12,6 @@ use std::{
 use super::{
     Context, Watched,
     desired::marked,
-    random::chance,
-    resync,
     secret_shape::needs_well_known,
     survey::{Survey, key_of},
 };
@@ -21,7 +19,8 @@ use crate::{
     api::OAuth2Client,
     controller::{
         ResourceKey,
-        backoff::{self, jittered},
+        backoff::{self, chance, jittered},
+        resync,
     },
     hydra::{self, HydraError},
     instance::Instance,
@@ -117,7 +116,7 @@ async fn sweep(
     let started = Instant::now();
     let due = |resource: &OAuth2Client| {
         resync::is_due(
-            resync::own_interval(&resource.spec),
+            resync::own_interval(resource.spec.resync_interval.as_deref()),
             context.resync_interval,
             context.looks.last(&key_of(resource)),
             started,
@@ -143,7 +142,7 @@ async fn sweep(
         let now = resources.get(&key_of(former));
         if let Some(now) = now.as_ref().and_then(|now| now.0.as_ref().ok()) {
             survey.conclude(former, now, &version, hydra_is_back, &due);
-            if resync::own_interval(&now.spec).is_some() && due(now) {
+            if resync::own_interval(now.spec.resync_interval.as_deref()).is_some() && due(now) {
                 context.looks.looked(key_of(now), started);
             }
         }

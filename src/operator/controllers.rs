@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, time::Duration};
 
-use futures::{FutureExt, Stream, StreamExt, channel::mpsc, future::join_all, stream};
+use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
     Api, Client, Resource,
@@ -16,14 +16,16 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::key_sets;
 use crate::{
     admin::{Gate, Readiness},
     api::OAuth2Client,
     controller::ResourceKey,
     instance::Instance,
     instances::Target,
+    jsonwebkeyset,
     kubernetes::{ApiError, referrers::SecretEvent, streams},
-    oauth2client::{self, Context, Watched, claims::whereabouts, key_sets::WatchedSet, sweep},
+    oauth2client::{self, Context, Watched, claims::whereabouts, sweep},
 };
 
 /// How long passes wait for the first lists of Secrets and of `JsonWebKeySet`s. Later they read the Secrets one by one, and
@@ -48,6 +50,11 @@ impl Scope {
             filled: readiness.gate(format!("the OAuth2Clients of {place}")),
             is_filled: CancellationToken::new(),
         }
+    }
+
+    /// The namespace that it is limited to, if it is.
+    pub(super) fn namespace(&self) -> Option<String> {
+        self.namespace.clone()
     }
 
     /// Cancelled when the store is filled.
@@ -159,6 +166,7 @@ fn reference((namespace, name): &ResourceKey) -> ObjectRef<Watched> {
 /// names resources that need a pass.
 pub(super) fn run_controller(
     context: Arc<Context>,
+    (sets, sets_listed): (Arc<jsonwebkeyset::Context>, CancellationToken),
     scope: Scope,
     (reader, writer): (Store<Watched>, Writer<Watched>),
     woken: mpsc::UnboundedReceiver<ObjectRef<Watched>>,
@@ -168,9 +176,8 @@ pub(super) fn run_controller(
     // Which Secrets matter is known once the resources are listed, and that nothing has changed
     // once these Secrets are. Passes begin after both, so that those without work need no request.
     let (listed, secrets_listed) = (CancellationToken::new(), CancellationToken::new());
-    let sets_listed = CancellationToken::new();
     let resources = {
-        let (context, listed) = (context.clone(), listed.clone());
+        let (context, listed, of_clients) = (context.clone(), listed.clone(), sets.clone());
         let (namespace, mut relisted) = (scope.namespace.clone(), HashSet::new());
         streams::resources(
             scope.api::<Watched>(&context.client),
@@ -182,6 +189,7 @@ pub(super) fn run_controller(
                 let scope = namespace.as_deref();
                 context.conflicts.follow(event, scope, &mut relisted, &whereabouts);
                 observe(event, &listed, &context);
+                key_sets::client_shown(&of_clients, event);
                 if let Some(observer) = &context.observer
                     && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)
                 {
@@ -191,17 +199,17 @@ pub(super) fn run_controller(
             limited(secrets_listed.clone(), sets_listed.clone()),
         )
     };
-    let sets = scope.api::<WatchedSet>(&context.client);
-    let linked = key_sets(sets, context.clone(), scope.namespace.clone(), sets_listed);
     let affected = {
         let api = scope.api::<PartialObjectMeta<Secret>>(&context.client);
         let (namespace, context) = (scope.namespace.clone(), context.clone());
         let secrets = async move {
             listed.cancelled().await;
+            let _ = tokio::time::timeout(LISTS_LIMIT, sets_listed.cancelled()).await;
             streams::secrets(api, namespace)
         };
         stream::once(secrets).flatten().flat_map(move |event| {
             let affected = context.referrers.affected(&event);
+            key_sets::heard(&sets, &event);
             if matches!(event, SecretEvent::ListEnds { .. }) {
                 secrets_listed.cancel();
             }
@@ -209,11 +217,9 @@ pub(super) fn run_controller(
         })
     };
     let affected = affected.map(|key| reference(&key));
-    let linked = linked.map(|key| reference(&key));
     let run = Controller::for_stream(resources, reader.clone())
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(affected)
-        .reconcile_on(linked)
         .reconcile_on(woken)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(oauth2client::reconcile, never_fails, context.clone())
@@ -223,51 +229,39 @@ pub(super) fn run_controller(
             }
             std::future::ready(())
         });
-    async move {
-        let fills = async {
-            streams::filled(&reader).await;
-            scope.filled.open();
-            scope.is_filled.cancel();
-            std::future::pending::<()>().await;
-        };
-        // Before its store is filled a controller runs no pass, and does not end by itself either.
-        let ends_unfilled = async {
-            shutdown.cancelled().await;
-            if streams::filled(&reader).now_or_never().is_none() {
-                return;
-            }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = run => {}
-            () = fills => {}
-            () = ends_unfilled => {}
-        }
-    }
+    until_ended(run, reader, shutdown, move || {
+        scope.filled.open();
+        scope.is_filled.cancel();
+    })
 }
 
-/// The clients that are concerned by what happens to the `JsonWebKeySet`s of `api`, those of `scope`. `listed` is cancelled
-/// when these are known, or cannot be known for now.
-fn key_sets(
-    api: Api<WatchedSet>,
-    context: Arc<Context>,
-    scope: Option<String>,
-    listed: CancellationToken,
-) -> impl Stream<Item = ResourceKey> + Send + 'static {
-    let unknown = listed.clone();
-    let mut relisted = HashSet::new();
-    let failed = move |error: &ApiError| {
-        if error.is_absent() || error.is_forbidden() {
-            unknown.cancel();
-        }
+/// `run`, the work of a controller, until it has ended after `shutdown`. `filled` is called once its store is.
+pub(super) async fn until_ended<K>(
+    run: impl Future<Output = ()>,
+    reader: Store<K>,
+    shutdown: CancellationToken,
+    filled: impl FnOnce(),
+) where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let fills = async {
+        streams::filled(&reader).await;
+        filled();
+        std::future::pending::<()>().await;
     };
-    streams::optional(api, "JsonWebKeySets", failed).flat_map(move |event| {
-        let concerned = context.key_sets.follow(&event, scope.as_deref(), &mut relisted);
-        if matches!(event, watcher::Event::InitDone) {
-            listed.cancel();
+    // Before its store is filled a controller runs no pass, and does not end by itself either.
+    let ends_unfilled = async {
+        shutdown.cancelled().await;
+        if streams::filled(&reader).now_or_never().is_none() {
+            return;
         }
-        stream::iter(concerned)
-    })
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = run => {}
+        () = fills => {}
+        () = ends_unfilled => {}
+    }
 }
 
 /// Without the right to list these, or while that fails, there are passes nevertheless.

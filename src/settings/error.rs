@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    ALLOW_RESOURCE_HYDRA_ADMIN, CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL, HYDRA_FORWARDED_PROTO,
-    HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LOG_LEVEL, NAMESPACES, Setting,
+    ALLOW_KEY_SET_NAMES, ALLOW_RESOURCE_HYDRA_ADMIN, CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL,
+    HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LOG_LEVEL, NAMESPACES, Setting,
 };
 use crate::hydra::InvalidAddress;
 
@@ -49,6 +49,12 @@ pub enum SettingsError {
         /// What is wrong with it.
         problem: InvalidAddress,
     },
+    /// A name of a key set that cannot be one.
+    #[error(
+        "{ALLOW_KEY_SET_NAMES}: {0:?} is no name of a key set with its namespace: write them like team-a/payments or \
+         team-a/payments.*, separated by commas; names that begin with hydra. or k8s. cannot be allowed so"
+    )]
+    KeySetName(String),
     /// One of certificate and key is missing.
     #[error("{given} needs {missing} too: give both files or none")]
     HalfIdentity {

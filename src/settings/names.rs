@@ -56,6 +56,12 @@ pub const RESYNC_INTERVAL: Setting = Setting::new("--resync-interval", "RESYNC_I
 pub const CLIENT_ID_KEY: Setting = Setting::new("--client-id-key", "CLIENT_ID_KEY");
 /// The key of the client secret in Secrets; hydra-maester has the same variable.
 pub const CLIENT_SECRET_KEY: Setting = Setting::new("--client-secret-key", "CLIENT_SECRET_KEY");
+/// Names of key sets beside those of a namespace's own.
+pub const ALLOW_KEY_SET_NAMES: Setting =
+    Setting::new("--allow-key-set-names", "ALLOW_KEY_SET_NAMES");
+/// The namespaces that may have the key sets of Hydra itself.
+pub const SYSTEM_KEY_SETS_FROM: Setting =
+    Setting::new("--system-key-sets-from", "SYSTEM_KEY_SETS_FROM");
 /// The bound of reconciles in progress.
 pub const CONCURRENCY: Setting = Setting::new("--concurrency", "CONCURRENCY");
 /// The address of probes and metrics.

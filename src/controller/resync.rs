@@ -3,15 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{api::OAuth2ClientSpec, hydra::meaning};
+use crate::hydra::meaning;
 
 /// The shortest interval that a resource can have: what a tenant writes costs Hydra requests.
 const SHORTEST: Duration = Duration::from_secs(10);
 
-/// The interval that `spec` asks for, if any. One that cannot be read, or is not positive, is none.
+/// The interval that a `resyncInterval` asks for, if any. One that cannot be read, or is not
+/// positive, is none.
 #[must_use]
-pub fn own_interval(spec: &OAuth2ClientSpec) -> Option<Duration> {
-    let interval = meaning::duration(spec.resync_interval.as_deref()?)?;
+pub fn own_interval(text: Option<&str>) -> Option<Duration> {
+    let interval = meaning::duration(text?)?;
     (!interval.is_zero()).then(|| interval.max(SHORTEST))
 }
 
@@ -57,11 +58,7 @@ mod tests {
             (Some("-1h"), None),
             (Some("soon"), None),
         ] {
-            let spec = OAuth2ClientSpec {
-                resync_interval: text.map(ToOwned::to_owned),
-                ..OAuth2ClientSpec::default()
-            };
-            assert_eq!(own_interval(&spec), expected.map(Duration::from_secs), "{text:?}");
+            assert_eq!(own_interval(text), expected.map(Duration::from_secs), "{text:?}");
         }
     }
 

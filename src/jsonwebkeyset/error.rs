@@ -1,0 +1,134 @@
+//! The condition reasons of a `JsonWebKeySet`, and how errors become failures with a class.
+
+use crate::{
+    controller::{Class, Failure as GenericFailure},
+    hydra::{ErrorKind, HydraError},
+    kubernetes::{ApiError, events::truncated},
+};
+
+/// Why a pass over a `JsonWebKeySet` did not reach its goal.
+pub type Failure = GenericFailure<Reason>;
+
+/// Longest condition message, in bytes.
+pub const LONGEST_MESSAGE: usize = 1024;
+
+/// Reasons of the conditions `Ready`, `Reconciling` and `Stalled`. Part of the API: people write
+/// alerts on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Hydra holds the keys, and the outputs say the same.
+    Synced,
+    /// The first key is being made or published.
+    Progressing,
+    /// `spec.suspend` or the annotation `hydra.ory.sh/suspend` is set.
+    Suspended,
+    /// Hydra gave no usable answer. Retried.
+    HydraUnreachable,
+    /// Hydra answered with an error of its own or asked to wait (HTTP 5xx, 429). Retried.
+    HydraError,
+    /// Hydra, or a proxy before it, refused the operator (HTTP 401 or 403). Retried.
+    HydraForbidden,
+    /// Hydra refused the key as it was sent (HTTP 400).
+    RejectedByHydra,
+    /// This version of Hydra cannot make or use keys of this algorithm.
+    UnsupportedAlgorithm,
+    /// The algorithm or the use of a set that clients refer to was changed.
+    KeySetInUse,
+    /// The set holds keys that are not the operator's.
+    KeySetNotOwned,
+    /// Another resource has the set.
+    KeySetTaken,
+    /// The name of the set is not the resource's to choose.
+    KeySetNameNotAllowed,
+    /// The Secret with the keys that are to be imported is not there.
+    WaitingForSecret,
+    /// The keys that are to be imported cannot be used.
+    InvalidImport,
+    /// A Secret or ConfigMap of an output exists and is not the operator's to change.
+    OutputNotOwned,
+    /// A Secret or ConfigMap could not be stored: quota, admission policy, or missing rights. Retried.
+    OutputRefused,
+    /// The spec contradicts itself.
+    InvalidSpec,
+    /// The Kubernetes API failed. Retried.
+    KubernetesError,
+    /// The resource does not decode as a `JsonWebKeySet`.
+    Undecodable,
+}
+
+impl Reason {
+    /// Those that a Hydra which is there again, works again, or lets the operator in again may heal.
+    pub const HYDRA_AWAY: [Self; 3] =
+        [Self::HydraUnreachable, Self::HydraError, Self::HydraForbidden];
+
+    /// The reason as it stands in conditions, events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::Progressing => "Progressing",
+            Self::Suspended => "Suspended",
+            Self::HydraUnreachable => "HydraUnreachable",
+            Self::HydraError => "HydraError",
+            Self::HydraForbidden => "HydraForbidden",
+            Self::RejectedByHydra => "RejectedByHydra",
+            Self::UnsupportedAlgorithm => "UnsupportedAlgorithm",
+            Self::KeySetInUse => "KeySetInUse",
+            Self::KeySetNotOwned => "KeySetNotOwned",
+            Self::KeySetTaken => "KeySetTaken",
+            Self::KeySetNameNotAllowed => "KeySetNameNotAllowed",
+            Self::WaitingForSecret => "WaitingForSecret",
+            Self::InvalidImport => "InvalidImport",
+            Self::OutputNotOwned => "OutputNotOwned",
+            Self::OutputRefused => "OutputRefused",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::KubernetesError => "KubernetesError",
+            Self::Undecodable => "Undecodable",
+        }
+    }
+}
+
+/// Classifies an error of Hydra's admin API. `doing` completes "could not …".
+#[must_use]
+pub fn hydra(doing: &str, error: &HydraError) -> Failure {
+    let (class, reason) = match error.kind() {
+        ErrorKind::Absent | ErrorKind::Conflict => (Class::Conflict, Reason::HydraError),
+        ErrorKind::Invalid => (Class::Terminal, Reason::RejectedByHydra),
+        ErrorKind::Transient => (Class::Transient, Reason::HydraError),
+        ErrorKind::Unreachable => (Class::Transient, Reason::HydraUnreachable),
+        ErrorKind::Forbidden => (Class::Transient, Reason::HydraForbidden),
+    };
+    let message = truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE);
+    Failure { class, reason, message, retry_after: error.retry_after() }
+}
+
+/// Classifies an error of the Kubernetes API. `doing` completes "could not …".
+#[must_use]
+pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
+    let message = truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE);
+    if error.is_conflict() || error.is_absent() {
+        Failure::conflict(Reason::KubernetesError, message)
+    } else {
+        Failure::transient(Reason::KubernetesError, message)
+    }
+}
+
+/// Classifies a refused write of an output: quotas and policies are told apart from an API that
+/// fails, because a person looks for them in another place.
+#[must_use]
+pub fn output_write(what: &str, error: &ApiError) -> Failure {
+    let failure = kubernetes(&format!("store {what}"), error);
+    if error.is_forbidden() || matches!(error.code, Some(400 | 422)) {
+        Failure { reason: Reason::OutputRefused, ..failure }
+    } else {
+        failure
+    }
+}
+
+/// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer than one resource may occupy
+/// a place.
+#[must_use]
+pub fn took_too_long() -> Failure {
+    let message = "the Kubernetes API or Hydra took too long to answer; what was done is found by the next pass";
+    Failure::transient(Reason::KubernetesError, message)
+}

@@ -1,0 +1,148 @@
+//! The events that follow from a pass: pure; one per transition, none for a pass that changes nothing.
+
+use super::{
+    apply::{Applied, activated},
+    error::{Failure, Reason},
+    record::Record,
+    rotation::active,
+    status::Outcome,
+};
+use crate::{
+    api::{ConditionType, JsonWebKeySet, JsonWebKeySetStatus, condition, jsonwebkeyset::KeyOrigin},
+    controller::Class,
+    kubernetes::events::Notice,
+};
+
+/// What the operator does in all passes but those of deletion: `action` of their events.
+pub const RECONCILE: &str = "Reconcile";
+/// `action` of the events of deletion.
+pub const DELETE: &str = "Delete";
+
+/// The events about a pass over `resource` that ended with `outcome` and leads to `status`.
+#[must_use]
+pub fn notices(
+    resource: &JsonWebKeySet,
+    outcome: &Outcome,
+    status: &JsonWebKeySetStatus,
+) -> Vec<Notice> {
+    let mut notices = match outcome {
+        Outcome::Applied { desired, applied } => {
+            changes(resource, applied, desired.rules.signs_at_once)
+        }
+        Outcome::Recorded { keys, .. } => {
+            let adopted: Vec<&str> = keys
+                .iter()
+                .filter(|recorded| recorded.key.origin == KeyOrigin::Adopted)
+                .map(|recorded| recorded.key.kid.as_str())
+                .collect();
+            let note = format!("Took over the keys {} of the set", adopted.join(", "));
+            let adopted =
+                (!adopted.is_empty()).then(|| Notice::normal("KeysAdopted", RECONCILE, note));
+            adopted.into_iter().collect()
+        }
+        Outcome::Suspended | Outcome::Failed(_) => Vec::new(),
+    };
+    notices.extend(transition(resource, outcome, status));
+    notices
+}
+
+fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> Vec<Notice> {
+    let record = Record::of(resource);
+    let normal = |reason, note: String| Notice::normal(reason, RECONCILE, note);
+    let mut notices = Vec::new();
+    for kid in &applied.made {
+        notices.push(normal("KeyCreated", format!("Created key {kid}")));
+    }
+    for kid in &applied.restored {
+        let note = format!("Key {kid} was gone from Hydra or altered; put it back");
+        notices.push(Notice::warning("DriftCorrected", RECONCILE, note));
+    }
+    let known = resource.status.as_ref().map_or(&[][..], |status| &status.keys);
+    for kid in applied.lost.iter().filter(|kid| known.iter().any(|key| key.kid == **kid)) {
+        let current = active(&applied.keys).is_some_and(|key| key.kid == *kid);
+        let is_new = record.settled && !applied.restored.is_empty();
+        if is_new || !current {
+            let note = format!(
+                "The private half of key {kid} is gone from Hydra and is kept nowhere else; another key takes its place"
+            );
+            notices.push(Notice::warning("KeyLost", RECONCILE, note));
+        }
+    }
+    if let Some(key) = activated(&record, applied) {
+        let from_now_on =
+            if signs_at_once { "Hydra signs with it" } else { "it is to be signed with" };
+        let note = format!("Key {} is the current one: {from_now_on} from now on", key.kid);
+        notices.push(normal("KeyActivated", note));
+    }
+    for kid in &applied.removed {
+        let notice = if record.revoke.as_ref() == Some(kid) {
+            Notice::warning(
+                "KeyRevoked",
+                RECONCILE,
+                format!("Removed key {kid}, as asked, at once"),
+            )
+        } else {
+            normal(
+                "KeyRemoved",
+                format!("Removed key {kid}, which had been retained for as long as asked"),
+            )
+        };
+        notices.push(notice);
+    }
+    for what in &applied.retired {
+        notices.push(normal(
+            "OutputDeleted",
+            format!("Deleted {what}, which the spec does not name any more"),
+        ));
+    }
+    notices.extend(strangers(resource, applied));
+    notices
+}
+
+fn strangers(resource: &JsonWebKeySet, applied: &Applied) -> Option<Notice> {
+    let known = resource.status.as_ref().map_or(&[][..], |status| &status.foreign_keys);
+    let shown: Vec<&str> = applied.foreign.iter().take(10).map(String::as_str).collect();
+    let is_news = shown.iter().any(|kid| !known.iter().any(|known| known == kid));
+    is_news.then(|| {
+        let note = format!(
+            "The set holds keys that are not the operator's and are left as they are: {}",
+            shown.join(", ")
+        );
+        Notice::warning("ForeignKeys", RECONCILE, note)
+    })
+}
+
+/// A failure is told when its reason is new, and once more when it is over.
+fn transition(
+    resource: &JsonWebKeySet,
+    outcome: &Outcome,
+    status: &JsonWebKeySetStatus,
+) -> Option<Notice> {
+    // `Stalled` carries the reason of every outcome; `Ready` keeps its own while suspended.
+    let stalled = |status: &JsonWebKeySetStatus| {
+        let condition = condition::get(&status.conditions, ConditionType::Stalled)?;
+        Some((condition.reason.clone()?, condition.message.clone().unwrap_or_default()))
+    };
+    let former = resource.status.as_ref().and_then(stalled);
+    let (reason, message) = stalled(status)?;
+    let former = former.map(|(reason, _)| reason);
+    if former.as_ref() == Some(&reason) {
+        return None;
+    }
+    let message = message.to_string();
+    let action = if resource.metadata.deletion_timestamp.is_some() { DELETE } else { RECONCILE };
+    match outcome {
+        Outcome::Failed(Failure { class: Class::Unobserved | Class::Conflict, .. })
+        | Outcome::Recorded { .. } => None,
+        Outcome::Failed(failure) => Some(Notice::warning(failure.reason.as_str(), action, message)),
+        Outcome::Suspended => Some(Notice::normal(Reason::Suspended.as_str(), action, message)),
+        // The first success has the events of its changes.
+        Outcome::Applied { .. } => {
+            let was_at_work =
+                former.as_deref().is_none_or(|reason| reason == Reason::Progressing.as_str());
+            let is_synced = *reason == *Reason::Synced.as_str();
+            (!was_at_work && is_synced)
+                .then(|| Notice::normal(Reason::Synced.as_str(), action, message))
+        }
+    }
+}

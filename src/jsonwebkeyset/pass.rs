@@ -1,0 +1,100 @@
+//! One pass over one resource, from what it asks for to what its status shall say, and the way back.
+
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+
+use super::{
+    Context,
+    apply::{Targets, apply, check_templates},
+    cleanup,
+    desired::desired,
+    error::{self, Failure},
+    observe::{Sources, material_name, observe},
+    plan::{Plan, plan},
+    record::Record,
+    status::Outcome,
+};
+use crate::{
+    api::JsonWebKeySet,
+    controller::ResourceKey,
+    kubernetes::{Owner, SecretVersion, discovery::served},
+};
+
+/// The whole way from the resource to Hydra and its outputs.
+pub async fn pass(
+    resource: &JsonWebKeySet,
+    key: &ResourceKey,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    let desired = desired(resource, &context.permissions)?;
+    check_templates(&desired)?;
+    let lease = context.rivals.begin(key)?;
+    let record = Record::of(resource);
+    let owner = owner(resource);
+    let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
+    let instance = &context.instance;
+    let sources = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let observed = observe(&desired, &record, (context.linked_to)(key), &sources).await?;
+    if let Some(import) = &observed.import {
+        let version = SecretVersion {
+            uid: import.uid.clone(),
+            resource_version: import.resource_version.clone(),
+        };
+        context.written("Secret", &(key.0.clone(), import.name.clone()), &version);
+    }
+    let now = Timestamp::now();
+    match plan(&desired, &record, &observed, &fresh_kid(), now)? {
+        Plan::Record(keys) => {
+            lease.keep();
+            Ok(Outcome::Recorded { desired: Box::new(desired), keys })
+        }
+        Plan::Apply(changes) => {
+            lease.keep();
+            let written = |kind: &str, name: &str, version: &SecretVersion| {
+                context.written(kind, &(key.0.clone(), name.to_owned()), version);
+            };
+            let api_version = JsonWebKeySet::api_version(&());
+            let to = Targets { sources, api_version: &api_version, written: &written };
+            let applied = apply(*changes, &desired, &record, &observed, to).await?;
+            Ok(Outcome::Applied { desired: Box::new(desired), applied: Box::new(applied) })
+        }
+    }
+}
+
+/// The way back: what deletion asks for.
+pub async fn part(
+    resource: &JsonWebKeySet,
+    key: &ResourceKey,
+    context: &Context,
+) -> Result<(), Failure> {
+    let definition = served::<JsonWebKeySet>(&context.client)
+        .await
+        .map_err(|error| error::kubernetes("read which resources are served", &error))?;
+    let (owner, record) = (owner(resource), Record::of(resource));
+    let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
+    let instance = &context.instance;
+    let from = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let notices = cleanup::cleanup(resource, &record, definition, &from).await?;
+    context.events.publish(&resource.object_ref(&()), notices);
+    Ok(())
+}
+
+/// A random UUID (RFC 9562).
+fn fresh_kid() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+fn owner(resource: &JsonWebKeySet) -> Owner {
+    Owner {
+        group: JsonWebKeySet::group(&()).into_owned(),
+        kind: JsonWebKeySet::kind(&()).into_owned(),
+        name: resource.name_any(),
+        uid: resource.uid().unwrap_or_default(),
+    }
+}
+
+/// The longest name of a resource whose keys the operator may have to keep.
+#[must_use]
+pub fn can_keep(name: &str) -> bool {
+    material_name(name).len() <= 253
+}

@@ -1,0 +1,248 @@
+//! The status that follows from a pass: pure, from the former status and the outcome.
+
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+
+use super::{
+    apply::Applied,
+    desired::Desired,
+    error::{Failure, LONGEST_MESSAGE, Reason},
+    plan::Recorded,
+    rotation::{Key, active},
+};
+use crate::{
+    api::{
+        Condition, ConditionStatus, ConditionType, JsonWebKeySet, JsonWebKeySetStatus, condition,
+        jsonwebkeyset::{KeyState, KeyStatus, OutputStatuses},
+    },
+    controller::Class,
+    jose::PublicJwk,
+    kubernetes::events::truncated,
+};
+
+/// Most ids of foreign keys in status.
+const SHOWN_FOREIGN: usize = 10;
+
+/// How a pass ended.
+#[derive(Clone)]
+pub enum Outcome {
+    /// Keys are to be recorded before they are made.
+    Recorded {
+        /// What the resource asks for.
+        desired: Box<Desired>,
+        /// The keys.
+        keys: Vec<Recorded>,
+    },
+    /// What the pass had to do is done.
+    Applied {
+        /// What the resource asks for.
+        desired: Box<Desired>,
+        /// What the pass brought about.
+        applied: Box<Applied>,
+    },
+    /// The resource is suspended.
+    Suspended,
+    /// The goal was not reached.
+    Failed(Failure),
+}
+
+/// The status of `resource` after a pass that ended with `outcome` at `now`.
+#[must_use]
+pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> JsonWebKeySetStatus {
+    let former = resource.status.clone().unwrap_or_default();
+    if let Outcome::Failed(Failure { class: Class::Unobserved | Class::Conflict, .. }) = outcome {
+        return former;
+    }
+    let generation = resource.metadata.generation;
+    let mut status = JsonWebKeySetStatus {
+        last_handled_reconcile_at: resource
+            .reconcile_requested_at()
+            .map(ToOwned::to_owned)
+            .or_else(|| former.last_handled_reconcile_at.clone()),
+        ..former
+    };
+    let shown = match outcome {
+        Outcome::Recorded { desired, keys } => {
+            record(&mut status, resource, desired, keys);
+            if active_is_known(&status) {
+                // What is declared is reached by and by; what was reached stays.
+                None
+            } else {
+                let message = format!("key {} is being made", last_kid(&status));
+                Some(Shown::progressing(message))
+            }
+        }
+        Outcome::Applied { desired, applied } => {
+            Some(applied_status(&mut status, resource, desired, applied))
+        }
+        Outcome::Suspended => {
+            let message = "reconciliation is suspended; the keys and the outputs stay as they are";
+            Some(Shown::suspended(message))
+        }
+        Outcome::Failed(failure) => Some(Shown::failed(failure)),
+    };
+    if let Some(shown) = shown {
+        status.observed_generation = generation;
+        for (kind, holds) in shown.conditions {
+            let Some(holds) = holds else { continue };
+            let value = if holds { ConditionStatus::True } else { ConditionStatus::False };
+            let message = truncated(shown.message.clone(), LONGEST_MESSAGE);
+            let condition = Condition::new(kind, value, shown.reason.as_str(), message, generation);
+            condition::set(&mut status.conditions, condition, now);
+        }
+    }
+    status
+}
+
+struct Shown {
+    conditions: [(ConditionType, Option<bool>); 3],
+    reason: Reason,
+    message: String,
+}
+
+impl Shown {
+    const fn new(
+        ready: Option<bool>,
+        reconciling: bool,
+        stalled: bool,
+        reason: Reason,
+        message: String,
+    ) -> Self {
+        let conditions = [
+            (ConditionType::Ready, ready),
+            (ConditionType::Reconciling, Some(reconciling)),
+            (ConditionType::Stalled, Some(stalled)),
+        ];
+        Self { conditions, reason, message }
+    }
+
+    fn progressing(message: String) -> Self {
+        Self::new(Some(false), true, false, Reason::Progressing, message)
+    }
+
+    /// `Ready` stays as it stands, about the generation that it is about.
+    fn suspended(message: &str) -> Self {
+        Self::new(None, false, false, Reason::Suspended, message.to_owned())
+    }
+
+    fn failed(failure: &Failure) -> Self {
+        let terminal = failure.class == Class::Terminal;
+        Self::new(Some(false), !terminal, terminal, failure.reason, failure.message.clone())
+    }
+}
+
+fn active_is_known(status: &JsonWebKeySetStatus) -> bool {
+    status.keys.iter().any(|key| key.state == KeyState::Active)
+}
+
+fn last_kid(status: &JsonWebKeySetStatus) -> &str {
+    status.keys.last().map(|key| key.kid.as_str()).unwrap_or_default()
+}
+
+/// Adds the keys to those that are recorded, which stay as they are until the next pass.
+fn record(
+    status: &mut JsonWebKeySetStatus,
+    resource: &JsonWebKeySet,
+    desired: &Desired,
+    keys: &[Recorded],
+) {
+    let entry =
+        |recorded: &Recorded| key_status(&recorded.key, recorded.public.as_ref(), desired, false);
+    status.keys.extend(keys.iter().map(entry));
+    status.set_name = Some(desired.set.as_str().to_owned());
+    handle_rotate(status, resource);
+}
+
+/// Whoever asked for a new key has it recorded now, or another was on its way already.
+fn handle_rotate(status: &mut JsonWebKeySetStatus, resource: &JsonWebKeySet) {
+    if let Some(asked) = resource.rotate_requested_at() {
+        status.last_handled_rotate_at = Some(asked.to_owned());
+    }
+}
+
+fn applied_status(
+    status: &mut JsonWebKeySetStatus,
+    resource: &JsonWebKeySet,
+    desired: &Desired,
+    applied: &Applied,
+) -> Shown {
+    let entry = |key: &Key| {
+        let provided = applied.provided.contains(&key.kid);
+        key_status(key, applied.publics.get(&key.kid), desired, provided)
+    };
+    status.keys = applied.keys.iter().map(entry).collect();
+    status.set_name = Some(desired.set.as_str().to_owned());
+    status.current_key = active(&applied.keys).map(|key| key.kid.clone());
+    status.next_rotation = applied.next_rotation.map(rounded);
+    status.key_count = i32::try_from(applied.keys.len()).ok();
+    status.foreign_keys = applied.foreign.iter().take(SHOWN_FOREIGN).cloned().collect();
+    status.outputs =
+        Some(applied.outputs.clone()).filter(|outputs| *outputs != OutputStatuses::default());
+    handle_rotate(status, resource);
+    if let Some(revoked) = resource.revoke_key() {
+        status.last_handled_revoke_key = Some(revoked.to_owned());
+    }
+    match active(&applied.keys) {
+        Some(current) => {
+            let message = synced(current, desired, applied);
+            Shown::new(Some(true), false, false, Reason::Synced, message)
+        }
+        None => Shown::progressing(coming(applied)),
+    }
+}
+
+fn coming(applied: &Applied) -> String {
+    let kid = applied.keys.last().map(|key| key.kid.as_str()).unwrap_or_default();
+    let waiting = waiting(applied).map(|waiting| format!("; {waiting}")).unwrap_or_default();
+    format!("key {kid} is being published{waiting}")
+}
+
+fn synced(current: &Key, desired: &Desired, applied: &Applied) -> String {
+    let said = format!(
+        "Hydra holds the keys of set {}; the current one is {}",
+        desired.set.as_str(),
+        current.kid
+    );
+    let foreign = (!applied.foreign.is_empty()).then(|| {
+        let shown: Vec<&str> = applied.foreign.iter().take(3).map(String::as_str).collect();
+        let more = if applied.foreign.len() > shown.len() { ", …" } else { "" };
+        format!(
+            "{} keys in the set are not the operator's and are left as they are ({}{more})",
+            applied.foreign.len(),
+            shown.join(", ")
+        )
+    });
+    [Some(said), foreign, waiting(applied)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn waiting(applied: &Applied) -> Option<String> {
+    let names = &applied.waiting_for;
+    let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
+    let more = if names.len() > shown.len() { ", …" } else { "" };
+    (!names.is_empty()).then(|| {
+        format!("a new key waits until these OAuth2Clients hold it: {}{more}", shown.join(", "))
+    })
+}
+
+fn key_status(
+    key: &Key,
+    public: Option<&PublicJwk>,
+    desired: &Desired,
+    provided: bool,
+) -> KeyStatus {
+    KeyStatus {
+        kid: key.kid.clone(),
+        algorithm: key.algorithm.clone(),
+        r#use: key.key_use.clone(),
+        state: key.state,
+        since: Some(rounded(key.since)),
+        until: desired.rules.until(key, provided).map(rounded),
+        origin: key.origin,
+        public_key: public.cloned(),
+    }
+}
+
+/// To milliseconds, and never to a time that is still to come.
+fn rounded(time: Timestamp) -> Timestamp {
+    let round = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc);
+    time.round(round).unwrap_or(time)
+}

@@ -1,0 +1,240 @@
+//! The controller of `JsonWebKeySet`s, one per watched scope, and what it has to do with that of their clients.
+
+use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, time::Duration};
+
+use futures::{StreamExt, channel::mpsc, future::join_all, stream};
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::ConfigMap};
+use kube::{
+    Api, Client, Resource,
+    core::PartialObjectMeta,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::controllers::until_ended;
+use crate::{
+    api::{MANAGED_BY, MANAGED_BY_LABEL},
+    controller::{Backoff, Looks, ResourceKey, Statuses},
+    jsonwebkeyset::{
+        self, Context, Watched, claims::Rivals, context::LinkedTo, desired::Permissions,
+        observe::Linked,
+    },
+    kubernetes::{ApiError, references::References, referrers::SecretEvent, streams},
+    oauth2client::{self, key_set::linked_clients},
+};
+
+/// What the passes over key sets share, after those over clients. `stores` hold the clients.
+pub(super) fn context(
+    clients: &Arc<oauth2client::Context>,
+    stores: Vec<Store<oauth2client::Watched>>,
+    permissions: Permissions,
+    concurrency: u16,
+) -> Context {
+    Context {
+        client: clients.client.clone(),
+        instance: clients.instances.default().clone(),
+        permissions,
+        events: clients.events.clone(),
+        metrics: clients.metrics.clone(),
+        backoff: Backoff::default(),
+        secret_references: References::default(),
+        config_map_references: References::default(),
+        rivals: Rivals::default(),
+        looks: Looks::default(),
+        statuses: Statuses::default(),
+        linked_to: linked_to(clients.clone(), stores),
+        observes: clients.observer.is_some(),
+        limit: Semaphore::new(concurrency.into()),
+        pass_limit: clients.pass_limit,
+        resync_interval: clients.resync_interval,
+    }
+}
+
+/// Looks up the clients of a set in the stores.
+fn linked_to(
+    clients: Arc<oauth2client::Context>,
+    stores: Vec<Store<oauth2client::Watched>>,
+) -> LinkedTo {
+    Box::new(move |set| {
+        let keys = clients.key_sets.clients_of(set);
+        let found = keys.iter().filter_map(|(namespace, name)| {
+            let object = ObjectRef::new(name).within(namespace);
+            let object = stores.iter().find_map(|store| store.get(&object))?;
+            object.0.as_ref().ok().cloned()
+        });
+        let found: Vec<_> = found.collect();
+        let linked = linked_clients(&found, &set.0, &set.1);
+        let linked = linked.into_iter().map(|client| Linked {
+            name: client.name,
+            holds: client.holds,
+            ever_linked: client.ever_linked,
+        });
+        linked.collect()
+    })
+}
+
+/// What a watch of Secrets says concerns these sets.
+pub(super) fn heard(context: &Context, event: &SecretEvent) {
+    context.rivals.wake(&context.secret_references.affected(event));
+}
+
+/// What the watch of clients says concerns the sets that they take their keys from.
+pub(super) fn client_shown(context: &Context, event: &watcher::Event<oauth2client::Watched>) {
+    if let watcher::Event::Apply(object) | watcher::Event::Delete(object) = event
+        && let Ok(client) = &object.0
+        && let Some(reference) = &client.spec.jwks_from
+    {
+        let namespace = client.metadata.namespace.clone().unwrap_or_default();
+        context.rivals.wake(&[(namespace, reference.name.clone())]);
+    }
+}
+
+/// The scope of one watch of key sets.
+pub(super) struct SetScope {
+    /// The namespace, or all.
+    pub(super) namespace: Option<String>,
+    /// Cancelled when the sets are known, or cannot be known for now.
+    pub(super) listed: CancellationToken,
+    /// Cancelled, each, when the clients of a scope are known.
+    pub(super) clients_filled: Vec<CancellationToken>,
+}
+
+impl SetScope {
+    fn api<K>(&self, client: &Client) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        }
+    }
+}
+
+/// Runs the controller of `scope` until `shutdown` is cancelled and its passes have ended. Where the resources are not served, it
+/// waits for them.
+pub(super) fn run(
+    context: Arc<Context>,
+    clients: Arc<oauth2client::Context>,
+    scope: SetScope,
+    concurrency: u16,
+    shutdown: CancellationToken,
+) -> impl Future<Output = ()> {
+    let (reader, writer) = reflector::store::<Watched>();
+    let (wake, woken) = mpsc::unbounded();
+    context.rivals.expect(scope.namespace.clone(), move |key| {
+        // Fails only when the controller has ended.
+        let _ = wake.unbounded_send(reference(key));
+    });
+    let maps = scope.api::<PartialObjectMeta<ConfigMap>>(&context.client);
+    let selector = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
+    let maps_listed = CancellationToken::new();
+    let outputs = {
+        let (context, listed, known) = (context.clone(), scope.listed.clone(), maps_listed.clone());
+        let namespace = scope.namespace.clone();
+        let maps = async move {
+            listed.cancelled().await;
+            streams::config_maps(maps, &selector, namespace)
+        };
+        stream::once(maps).flatten().flat_map(move |event| {
+            let affected = context.config_map_references.affected(&event);
+            if matches!(event, SecretEvent::ListEnds { .. }) {
+                known.cancel();
+            }
+            stream::iter(affected)
+        })
+    };
+    let outputs = outputs.map(|key| reference(&key));
+    let resources = {
+        let api = scope.api::<Watched>(&context.client);
+        let unknown = scope.listed.clone();
+        let failed = move |error: &ApiError| {
+            if error.is_absent() || error.is_forbidden() {
+                unknown.cancel();
+            }
+        };
+        let seen = seen(context.clone(), clients, scope.namespace.clone(), scope.listed.clone());
+        let held = held(scope.clients_filled, maps_listed);
+        streams::relevant(
+            streams::optional(api, "JsonWebKeySets", failed).map(Ok),
+            writer,
+            seen,
+            held,
+        )
+    };
+    let run = Controller::for_stream(resources, reader.clone())
+        .with_config(controller::Config::default().concurrency(concurrency))
+        .reconcile_on(outputs)
+        .reconcile_on(woken)
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
+        .run(jsonwebkeyset::reconcile, never_fails, context.clone())
+        .for_each(move |result| {
+            if let Err(error) = result {
+                queue_failed(&error, &context);
+            }
+            std::future::ready(())
+        });
+    until_ended(run, reader, shutdown, || {})
+}
+
+/// Tells everybody whom it concerns what the watch shows.
+fn seen(
+    context: Arc<Context>,
+    clients: Arc<oauth2client::Context>,
+    namespace: Option<String>,
+    listed: CancellationToken,
+) -> impl FnMut(&watcher::Event<Watched>) + Send + 'static {
+    let (mut of_clients, mut of_rivals) = (HashSet::new(), HashSet::new());
+    move |event| {
+        let scope = namespace.as_deref();
+        let concerned = clients.key_sets.follow(event, scope, &mut of_clients);
+        clients.conflicts.wake(&concerned);
+        context.rivals.follow(event, scope, &mut of_rivals);
+        match event {
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                jsonwebkeyset::shown(object, &context);
+            }
+            watcher::Event::Delete(object) => jsonwebkeyset::vanished(object, &context),
+            watcher::Event::InitDone => listed.cancel(),
+            watcher::Event::Init => {}
+        }
+    }
+}
+
+/// No key signs before all clients that take it are known. Without a list of the ConfigMaps there are passes nevertheless.
+async fn held(clients_filled: Vec<CancellationToken>, maps_listed: CancellationToken) {
+    const LISTS_LIMIT: Duration = Duration::from_secs(15);
+    join_all(clients_filled.iter().map(CancellationToken::cancelled)).await;
+    if tokio::time::timeout(LISTS_LIMIT, maps_listed.cancelled()).await.is_err() {
+        tracing::warn!(limit = ?LISTS_LIMIT, "Going on without a list of the ConfigMaps");
+    }
+}
+
+fn reference((namespace, name): &ResourceKey) -> ObjectRef<Watched> {
+    ObjectRef::new(name).within(namespace)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "kube-runtime's signature")]
+fn never_fails(_: Arc<Watched>, error: &Infallible, _: Arc<Context>) -> Action {
+    match *error {}
+}
+
+fn queue_failed(error: &controller::Error<Infallible, watcher::Error>, context: &Context) {
+    match error {
+        // An output was collected after its resource: there is nothing left to do.
+        controller::Error::ObjectNotFound(object) => {
+            let namespace = object.namespace.clone().unwrap_or_default();
+            jsonwebkeyset::forget(&(namespace, object.name.clone()), context);
+        }
+        controller::Error::QueueError(error) => {
+            tracing::warn!(error = %ApiError::from(error), "Watching JsonWebKeySets failed");
+        }
+        other => tracing::warn!(error = %other, "The controller failed"),
+    }
+}
