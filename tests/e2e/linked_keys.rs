@@ -44,10 +44,11 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// Suspended, so that its status is what the test writes.
     async fn create_set(&self, algorithm: &str) {
         let set = serde_json::from_value(json!({
             "metadata": { "name": "signing" },
-            "spec": { "algorithm": algorithm },
+            "spec": { "algorithm": algorithm, "suspend": true },
         }));
         self.sets().create(&PostParams::default(), &set.unwrap()).await.unwrap();
     }
