@@ -51,11 +51,11 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     let normal = |reason, note: String| Notice::normal(reason, RECONCILE, note);
     let mut notices = Vec::new();
     for kid in &applied.made {
-        notices.push(normal("KeyCreated", format!("Created key {kid}")));
+        notices.push(normal("KeyCreated", format!("Created key {kid}")).about(part(kid)));
     }
     for kid in &applied.restored {
         let note = format!("Key {kid} was gone from Hydra or altered; put it back");
-        notices.push(Notice::warning("DriftCorrected", RECONCILE, note));
+        notices.push(Notice::warning("DriftCorrected", RECONCILE, note).about(part(kid)));
     }
     let known = resource.status.as_ref().map_or(&[][..], |status| &status.keys);
     for kid in applied.lost.iter().filter(|kid| known.iter().any(|key| key.kid == **kid)) {
@@ -65,14 +65,14 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
             let note = format!(
                 "The private half of key {kid} is gone from Hydra and is kept nowhere else; another key takes its place"
             );
-            notices.push(Notice::warning("KeyLost", RECONCILE, note));
+            notices.push(Notice::warning("KeyLost", RECONCILE, note).about(part(kid)));
         }
     }
     if let Some(key) = activated(&record, applied) {
         let from_now_on =
             if signs_at_once { "Hydra signs with it" } else { "it is to be signed with" };
         let note = format!("Key {} is the current one: {from_now_on} from now on", key.kid);
-        notices.push(normal("KeyActivated", note));
+        notices.push(normal("KeyActivated", note).about(part(&key.kid)));
     }
     for kid in &applied.removed {
         let notice = if record.revoke.as_ref() == Some(kid) {
@@ -87,7 +87,7 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
                 format!("Removed key {kid}, which had been retained for as long as asked"),
             )
         };
-        notices.push(notice);
+        notices.push(notice.about(part(kid)));
     }
     for what in &applied.retired {
         notices.push(normal(
@@ -97,6 +97,11 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     }
     notices.extend(strangers(resource, applied));
     notices
+}
+
+/// Where the key of this id stands in the resource.
+fn part(kid: &str) -> String {
+    format!("status.keys[{kid}]")
 }
 
 fn strangers(resource: &JsonWebKeySet, applied: &Applied) -> Option<Notice> {

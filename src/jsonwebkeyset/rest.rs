@@ -96,6 +96,11 @@ pub fn nothing_is_due(
         revoke: None,
         provided: desired.import.is_some().then_some(provided),
     };
+    // What is recorded is to be made.
+    let is_made = |key: &Key| record.public_key(&key.kid).is_some();
+    if keys.iter().any(|key| key.state == KeyState::Pending && !is_made(key)) {
+        return None;
+    }
     let turned = turn(&desired.rules, &keys, &sights, &wishes, "", now);
     (turned.keys == keys && turned.gone.is_empty()).then_some(turned.due)
 }

@@ -33,17 +33,28 @@ pub struct Notice {
     pub action: &'static str,
     /// One sentence; never a secret value.
     pub note: String,
+    /// The part of the object that it is about, as a field path: those about different parts are
+    /// different events, however much they have in common.
+    pub part: Option<String>,
 }
 
 impl Notice {
     /// An event of type Normal.
     pub fn normal(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
-        Self { warning: false, reason, action, note: note.into() }
+        Self { warning: false, reason, action, note: note.into(), part: None }
     }
 
     /// An event of type Warning.
     pub fn warning(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
-        Self { warning: true, reason, action, note: note.into() }
+        Self { warning: true, reason, action, note: note.into(), part: None }
+    }
+}
+
+impl Notice {
+    /// The notice, about this part of the object.
+    #[must_use]
+    pub fn about(self, part: impl Into<String>) -> Self {
+        Self { part: Some(part.into()), ..self }
     }
 }
 
@@ -97,7 +108,9 @@ impl Events {
                 reason: notice.reason.to_owned(),
                 note: Some(truncated(notice.note, LONGEST_NOTE)),
                 action: notice.action.to_owned(),
-                secondary: None,
+                secondary: notice
+                    .part
+                    .map(|part| ObjectReference { field_path: Some(part), ..regarding.clone() }),
             };
             (self.waiting)(1);
             if self.queue.try_send(Queued { regarding: regarding.clone(), event }).is_err() {
