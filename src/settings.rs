@@ -105,14 +105,16 @@ impl TryFrom<RunArgs> for Settings {
         Ok(Self {
             hydra: hydra.try_into()?,
             kubeconfig: non_empty(kubernetes.kubeconfig),
-            namespaces: namespaces(&kubernetes.namespaces)?,
+            namespaces: namespaces(NAMESPACES, &kubernetes.namespaces)?,
             admin_listen: admin.admin_listen,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
             removes_duplicates: reconcile.remove_duplicate_clients,
             secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
             key_sets: Permissions {
                 names: key_set_names(&reconcile.allow_key_set_names)?,
-                system_from: namespaces(&reconcile.system_key_sets_from)?.into_iter().collect(),
+                system_from: namespaces(SYSTEM_KEY_SETS_FROM, &reconcile.system_key_sets_from)?
+                    .into_iter()
+                    .collect(),
                 adopts: reconcile.adopt_key_sets,
             },
             concurrency: concurrency(reconcile.concurrency)?,
@@ -226,17 +228,17 @@ fn forwarded_proto(given: Option<String>) -> Result<Option<String>, SettingsErro
     }
 }
 
-fn namespaces(given: &[String]) -> Result<Vec<String>, SettingsError> {
+fn namespaces(setting: Setting, given: &[String]) -> Result<Vec<String>, SettingsError> {
     if is_empty(given) {
         return Ok(Vec::new());
     }
     let mut seen = BTreeSet::new();
     for name in given.iter().map(|name| name.trim()) {
         if !is_dns_label(name) {
-            return Err(SettingsError::Namespace(name.to_owned()));
+            return Err(SettingsError::Namespace(setting, name.to_owned()));
         }
         if !seen.insert(name) {
-            return Err(SettingsError::DuplicateNamespace(name.to_owned()));
+            return Err(SettingsError::DuplicateNamespace(setting, name.to_owned()));
         }
     }
     Ok(given.iter().map(|name| name.trim().to_owned()).collect())
@@ -365,6 +367,7 @@ mod tests {
                 resync_interval: Duration::from_mins(5),
                 secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
                 removes_duplicates: false,
+                key_sets: Permissions::default(),
                 concurrency: 16,
                 observe: false,
                 log: LogSettings {
@@ -394,6 +397,9 @@ mod tests {
             "--remove-duplicate-clients",
             "--client-id-key=id",
             "--client-secret-key=secret",
+            "--allow-key-set-names=team-a/payments, team-b/shop.*",
+            "--system-key-sets-from=platform",
+            "--adopt-key-sets",
             "--concurrency=3",
             "--observe",
             "--log-format=json",
@@ -415,6 +421,14 @@ mod tests {
         assert_eq!(settings.namespaces, ["b", "a"]);
         assert_eq!(settings.admin_listen, ([127, 0, 0, 1], 0).into());
         assert_eq!(settings.resync_interval, Duration::from_secs(90));
+        let names = [("team-a", "payments"), ("team-b", "shop.*")];
+        let names = names.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
+        let key_sets = Permissions {
+            names: names.into(),
+            system_from: ["platform".to_owned()].into(),
+            adopts: true,
+        };
+        assert_eq!(settings.key_sets, key_sets);
         assert_eq!(settings.concurrency, 3);
         assert!(settings.removes_duplicates);
         assert!(settings.observe);
@@ -513,6 +527,11 @@ mod tests {
             (&[URL, "--hydra-request-timeout=0s"], &["HYDRA_REQUEST_TIMEOUT", "100ms", "5m"]),
             (&[URL, "--resync-interval=999ms"], &["--resync-interval", "999ms", "1s", "1day"]),
             (&[URL, "--resync-interval=25h"], &["--resync-interval", "1day 1h"]),
+            (&[URL, "--system-key-sets-from=a,B"], &["SYSTEM_KEY_SETS_FROM", "\"B\""]),
+            (&[URL, "--allow-key-set-names=payments"], &["ALLOW_KEY_SET_NAMES", "\"payments\""]),
+            (&[URL, "--allow-key-set-names=a/b,a/hydra.x"], &["\"a/hydra.x\"", "hydra."]),
+            (&[URL, "--allow-key-set-names=a/k8s.b.*"], &["\"a/k8s.b.*\""]),
+            (&[URL, "--allow-key-set-names=a/b*c"], &["\"a/b*c\""]),
             (&[URL, "--concurrency=0"], &["--concurrency", "CONCURRENCY", "from 1 to 1000"]),
             (&[URL, "--concurrency=1001"], &["--concurrency", "1001"]),
             (&[URL, "--namespaces=a,,b"], &["--namespaces", "WATCH_NAMESPACE", "\"\""]),

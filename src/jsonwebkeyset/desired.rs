@@ -10,7 +10,7 @@ use crate::{
     api::{
         JsonWebKeySet,
         jsonwebkeyset::{
-            Algorithm, ImportSource, KeyUse, PrivateSecret, PublicConfigMap, own_prefix,
+            Algorithm, ImportSource, KeyFormat, KeyUse, PrivateSecret, PublicConfigMap, own_prefix,
         },
     },
     hydra::{KeySetName, meaning},
@@ -20,6 +20,8 @@ use crate::{
 const PUBLISH_BEFORE: Duration = Duration::from_hours(1);
 /// How long a key stays public after it has signed, where nothing is said.
 const RETAIN: Duration = Duration::from_hours(24);
+/// Keys that are made all the time are load for Hydra and for everybody who reads them.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// What the names of Hydra's own sets begin with.
 pub const SYSTEM: &str = "hydra.";
 
@@ -87,6 +89,14 @@ pub fn desired(resource: &JsonWebKeySet, permissions: &Permissions) -> Result<De
     }
     if algorithm.is_symmetric() && outputs.public_config_map.is_some() {
         let message = "remove spec.outputs.publicConfigMap: symmetric keys have no public half";
+        return Err(invalid(message.to_owned()));
+    }
+    let only_pem = |secret: &PrivateSecret| {
+        secret.formats.as_ref().is_some_and(|formats| !formats.contains(&KeyFormat::Jwks))
+    };
+    if algorithm.is_symmetric() && outputs.private_secret.as_ref().is_some_and(only_pem) {
+        let message =
+            "add JWKS to spec.outputs.privateSecret.formats: symmetric keys have no PEM form";
         return Err(invalid(message.to_owned()));
     }
     let same_name = |public: &PublicConfigMap| public.name.is_empty();
@@ -164,7 +174,11 @@ fn rules(
         retain: retain.unwrap_or(RETAIN),
         signs_at_once: is_system,
     };
-    if interval.is_some_and(|interval| interval.is_zero() || interval <= rules.publish_before) {
+    if interval.is_some_and(|interval| interval < SHORTEST_INTERVAL) {
+        let message = "spec.rotation.interval has to be at least 1s: each rotation makes a key";
+        return Err(invalid(message.to_owned()));
+    }
+    if interval.is_some_and(|interval| interval <= rules.publish_before) {
         let message = "spec.rotation.interval has to be longer than publishBefore (1h when unset)";
         return Err(invalid(message.to_owned()));
     }

@@ -104,3 +104,70 @@ pub fn nothing_is_due(
     let turned = turn(&desired.rules, &keys, &sights, &wishes, "", now);
     (turned.keys == keys && turned.gone.is_empty()).then_some(turned.due)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::jsonwebkeyset::desired::Permissions;
+
+    const NOW: &str = "2026-11-21T12:00:00Z";
+
+    /// When the clock changes something for a set with these keys, if nothing is to be done now.
+    fn rest(spec: &Value, keys: &Value, linked: &[Linked]) -> Option<Option<String>> {
+        let set = serde_json::from_value::<JsonWebKeySet>(json!({
+            "metadata": { "name": "signing", "namespace": "shop" },
+            "spec": spec,
+            "status": { "keys": keys },
+        }))
+        .unwrap();
+        let desired = desired(&set, &Permissions::default()).unwrap();
+        let due = nothing_is_due(&Record::of(&set), &desired, linked, NOW.parse().unwrap());
+        due.map(|due| due.map(|due| due.to_string()))
+    }
+
+    fn key(kid: &str, state: &str, since: &str, made: bool) -> Value {
+        let public = made.then(|| json!({ "kty": "EC", "kid": kid }));
+        json!({
+            "kid": kid, "algorithm": "ES256", "use": "sig", "state": state, "since": since, "origin": "Hydra",
+            "publicKey": public,
+        })
+    }
+
+    fn client(holds: &[&str]) -> Linked {
+        let holds = holds.iter().map(ToString::to_string).collect();
+        Linked { name: "shop".into(), holds, ever_linked: true }
+    }
+
+    #[test]
+    fn rest_lasts_until_the_clock_says_otherwise() {
+        let daily = json!({ "algorithm": "ES256", "rotation": { "interval": "24h" } });
+        let spec = json!({ "algorithm": "ES256" });
+        let active = |since| key("a", "Active", since, true);
+        let (fresh, old) = ("2026-11-21T11:00:00Z", "2026-11-20T12:00:00Z");
+        assert_eq!(rest(&spec, &json!([active(old)]), &[]), Some(None));
+        let due = Some(Some("2026-11-22T10:00:00Z".to_owned()));
+        assert_eq!(rest(&daily, &json!([active(fresh)]), &[]), due);
+        assert_eq!(rest(&daily, &json!([active(old)]), &[]), None, "the next key is to be made");
+        assert_eq!(rest(&spec, &json!([]), &[]), None, "there is no key");
+        let other = json!({ "algorithm": "RS256" });
+        assert_eq!(rest(&other, &json!([active(fresh)]), &[]), None, "another algorithm");
+        let retained = json!([key("b", "Retained", fresh, true), active(fresh)]);
+        let due = Some(Some("2026-11-22T11:00:00Z".to_owned()));
+        assert_eq!(rest(&spec, &retained, &[]), due);
+    }
+
+    #[test]
+    fn a_key_that_is_recorded_is_to_be_made_whoever_lacks_it() {
+        let spec = json!({ "algorithm": "ES256" });
+        let keys = |made| json!([key("a", "Active", NOW, true), key("b", "Pending", NOW, made)]);
+        assert_eq!(rest(&spec, &keys(false), &[client(&["a"])]), None);
+        assert_eq!(
+            rest(&spec, &keys(true), &[client(&["a"])]),
+            Some(None),
+            "it waits for the client"
+        );
+        assert_eq!(rest(&spec, &keys(true), &[client(&["a", "b"])]), None);
+    }
+}

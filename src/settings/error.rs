@@ -96,13 +96,13 @@ pub enum SettingsError {
     Concurrency(u16),
     /// Not a name that a namespace can have.
     #[error(
-        "{NAMESPACES} holds {0:?}, which cannot be the name of a namespace: \
+        "{0} holds {1:?}, which cannot be the name of a namespace: \
          write names such as team-a,team-b (lower-case letters, digits and dashes, at most 63)"
     )]
-    Namespace(String),
+    Namespace(Setting, String),
     /// The same namespace twice.
-    #[error("{NAMESPACES} holds {0:?} twice: write each namespace once")]
-    DuplicateNamespace(String),
+    #[error("{0} holds {1:?} twice: write each namespace once")]
+    DuplicateNamespace(Setting, String),
     /// A log filter that cannot be understood.
     #[error(
         "{LOG_LEVEL} holds {0:?}: write error, warn, info, debug, trace or off, or target=level"

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 19] = [
+const SETTINGS: [(&str, &str); 22] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
     ("--hydra-public-url", "HYDRA_PUBLIC_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
@@ -23,6 +23,9 @@ const SETTINGS: [(&str, &str); 19] = [
     ("--remove-duplicate-clients", "REMOVE_DUPLICATE_CLIENTS"),
     ("--client-id-key", "CLIENT_ID_KEY"),
     ("--client-secret-key", "CLIENT_SECRET_KEY"),
+    ("--allow-key-set-names", "ALLOW_KEY_SET_NAMES"),
+    ("--system-key-sets-from", "SYSTEM_KEY_SETS_FROM"),
+    ("--adopt-key-sets", "ADOPT_KEY_SETS"),
     ("--concurrency", "CONCURRENCY"),
     ("--observe", "OBSERVE"),
     ("--admin-listen", "ADMIN_LISTEN"),
@@ -31,7 +34,7 @@ const SETTINGS: [(&str, &str); 19] = [
 ];
 
 /// A value for each setting that it must refuse.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 13] = [
     ("HYDRA_ADMIN_URL", "hydra-admin"),
     ("HYDRA_CLIENT_CERT_FILE", "cert.pem"),
     ("HYDRA_CLIENT_KEY_FILE", "key.pem"),
@@ -40,6 +43,8 @@ const REFUSED: [(&str, &str); 11] = [
     ("HYDRA_REQUEST_TIMEOUT", "1ms"),
     ("WATCH_NAMESPACE", "Team_A"),
     ("RESYNC_INTERVAL", "5"),
+    ("ALLOW_KEY_SET_NAMES", "payments"),
+    ("SYSTEM_KEY_SETS_FROM", "Team_A"),
     ("CONCURRENCY", "0"),
     ("ADMIN_LISTEN", "8080"),
     ("LOG_FORMAT", "xml"),
