@@ -110,8 +110,8 @@ async fn dispatch(
     let has_finalizer = resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
     if !look.is_asked()
         && has_finalizer
-        && let Some(due) = rest::at_rest(&resource, key, context, Timestamp::now())
-        && let Some(reported) = report::at_rest(&resource, key, due, context)
+        && let Some(rest) = rest::at_rest(&resource, key, context, Timestamp::now())
+        && let Some(reported) = report::at_rest(&resource, key, rest.until, context)
     {
         return reported;
     }

@@ -110,7 +110,7 @@ pub async fn observe(
     let set =
         hydra.get_key_set(&desired.set).await.map_err(|error| error::hydra(&doing, &error))?;
     let generation = hydra.generation().await.map_err(|error| error::hydra(&doing, &error))?;
-    let published = if desired.is_system { published(from).await? } else { None };
+    let published = if is_published(desired, generation) { published(from).await? } else { None };
     let (imported, import) = match &desired.import {
         Some(source) => {
             let (keys, version) = imported(source, desired, from).await?;
@@ -147,6 +147,16 @@ pub async fn observe(
         private_state,
         linked,
     })
+}
+
+/// Whether Hydra publishes the keys of the set whatever its configuration: those that ID tokens are signed with, and from 2.0 on
+/// those of access tokens.
+fn is_published(desired: &Desired, generation: Generation) -> bool {
+    match desired.set.as_str() {
+        "hydra.openid.id-token" => true,
+        "hydra.jwt.access-token" => generation != Generation::V1,
+        _ => false,
+    }
 }
 
 /// What Hydra publishes. A document that it does not give is no reason to touch its keys.

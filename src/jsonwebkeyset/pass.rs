@@ -12,11 +12,12 @@ use super::{
     observe::{Sources, material_name, observe},
     plan::{Plan, plan},
     record::Record,
+    rest,
     status::Outcome,
 };
 use crate::{
     api::JsonWebKeySet,
-    controller::ResourceKey,
+    controller::{Class, ResourceKey},
     kubernetes::{Owner, SecretVersion, discovery::served},
 };
 
@@ -34,7 +35,13 @@ pub async fn pass(
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
     let instance = &context.instance;
     let sources = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
-    let observed = observe(&desired, &record, (context.linked_to)(key), &sources).await?;
+    // Of a set about which nothing is known that would have to be done, nothing is known to be wrong either.
+    let idle = rest::at_rest(resource, key, context, Timestamp::now()).is_some();
+    let observed = observe(&desired, &record, (context.linked_to)(key), &sources).await;
+    let observed = observed.map_err(|failure| match failure.class {
+        Class::Transient if idle => Failure { class: Class::Unobserved, ..failure },
+        _ => failure,
+    })?;
     if let Some(import) = &observed.import {
         let version = SecretVersion {
             uid: import.uid.clone(),

@@ -19,6 +19,13 @@ use crate::{
     controller::ResourceKey,
 };
 
+/// That there is nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// When the clock changes that, if it does.
+    pub until: Option<Timestamp>,
+}
+
 /// If a pass over `resource` at `now` would neither do nor tell anything new, as far as can be told without a request: when the
 /// clock changes that, if it does. What happens in Hydra, looks at the interval find.
 #[must_use]
@@ -27,7 +34,7 @@ pub fn at_rest(
     key: &ResourceKey,
     context: &Context,
     now: Timestamp,
-) -> Option<Option<Timestamp>> {
+) -> Option<Rest> {
     let record = Record::of(resource);
     let desired = desired(resource, &context.permissions).ok()?;
     let is_settled = record.settled
@@ -77,7 +84,7 @@ pub fn nothing_is_due(
     desired: &Desired,
     linked: &[Linked],
     now: Timestamp,
-) -> Option<Option<Timestamp>> {
+) -> Option<Rest> {
     let keys = record.rotating();
     let lacks =
         |kid: &str| linked.iter().any(|client| client.ever_linked && !client.holds.contains(kid));
@@ -102,7 +109,7 @@ pub fn nothing_is_due(
         return None;
     }
     let turned = turn(&desired.rules, &keys, &sights, &wishes, "", now);
-    (turned.keys == keys && turned.gone.is_empty()).then_some(turned.due)
+    (turned.keys == keys && turned.gone.is_empty()).then_some(Rest { until: turned.due })
 }
 
 #[cfg(test)]
@@ -114,8 +121,14 @@ mod tests {
 
     const NOW: &str = "2026-11-21T12:00:00Z";
 
-    /// When the clock changes something for a set with these keys, if nothing is to be done now.
-    fn rest(spec: &Value, keys: &Value, linked: &[Linked]) -> Option<Option<String>> {
+    const FOREVER: Option<Rest> = Some(Rest { until: None });
+
+    fn until(time: &str) -> Option<Rest> {
+        Some(Rest { until: Some(time.parse().unwrap()) })
+    }
+
+    /// Whether a set with these keys is at rest.
+    fn rest(spec: &Value, keys: &Value, linked: &[Linked]) -> Option<Rest> {
         let set = serde_json::from_value::<JsonWebKeySet>(json!({
             "metadata": { "name": "signing", "namespace": "shop" },
             "spec": spec,
@@ -123,8 +136,7 @@ mod tests {
         }))
         .unwrap();
         let desired = desired(&set, &Permissions::default()).unwrap();
-        let due = nothing_is_due(&Record::of(&set), &desired, linked, NOW.parse().unwrap());
-        due.map(|due| due.map(|due| due.to_string()))
+        nothing_is_due(&Record::of(&set), &desired, linked, NOW.parse().unwrap())
     }
 
     fn key(kid: &str, state: &str, since: &str, made: bool) -> Value {
@@ -146,15 +158,15 @@ mod tests {
         let spec = json!({ "algorithm": "ES256" });
         let active = |since| key("a", "Active", since, true);
         let (fresh, old) = ("2026-11-21T11:00:00Z", "2026-11-20T12:00:00Z");
-        assert_eq!(rest(&spec, &json!([active(old)]), &[]), Some(None));
-        let due = Some(Some("2026-11-22T10:00:00Z".to_owned()));
+        assert_eq!(rest(&spec, &json!([active(old)]), &[]), FOREVER);
+        let due = until("2026-11-22T10:00:00Z");
         assert_eq!(rest(&daily, &json!([active(fresh)]), &[]), due);
         assert_eq!(rest(&daily, &json!([active(old)]), &[]), None, "the next key is to be made");
         assert_eq!(rest(&spec, &json!([]), &[]), None, "there is no key");
         let other = json!({ "algorithm": "RS256" });
         assert_eq!(rest(&other, &json!([active(fresh)]), &[]), None, "another algorithm");
         let retained = json!([key("b", "Retained", fresh, true), active(fresh)]);
-        let due = Some(Some("2026-11-22T11:00:00Z".to_owned()));
+        let due = until("2026-11-22T11:00:00Z");
         assert_eq!(rest(&spec, &retained, &[]), due);
     }
 
@@ -163,11 +175,7 @@ mod tests {
         let spec = json!({ "algorithm": "ES256" });
         let keys = |made| json!([key("a", "Active", NOW, true), key("b", "Pending", NOW, made)]);
         assert_eq!(rest(&spec, &keys(false), &[client(&["a"])]), None);
-        assert_eq!(
-            rest(&spec, &keys(true), &[client(&["a"])]),
-            Some(None),
-            "it waits for the client"
-        );
+        assert_eq!(rest(&spec, &keys(true), &[client(&["a"])]), FOREVER, "it waits for the client");
         assert_eq!(rest(&spec, &keys(true), &[client(&["a", "b"])]), None);
     }
 }
