@@ -18,7 +18,7 @@ use super::{
     rotation::{Key, active},
 };
 use crate::{
-    api::jsonwebkeyset::{Algorithm, KeyOrigin, OutputStatus, OutputStatuses},
+    api::jsonwebkeyset::{Algorithm, KeyOrigin, KeyState, OutputStatus, OutputStatuses},
     controller::Class,
     hydra::{KeyId, KeyRequest},
     jose::{self, Jwk, PublicJwk},
@@ -91,7 +91,7 @@ pub async fn apply(
     let mut work =
         Work { desired, observed, to, outputs: OutputStatuses::default(), kept: Vec::new() };
     work.kept = work.kept_before(&changes);
-    let (made, restored) = work.make(&mut changes).await?;
+    let (made, restored) = work.make(&mut changes, record).await?;
     work.keep(&changes, record).await?;
     work.show(&changes).await?;
     work.hand_out(&changes).await?;
@@ -134,14 +134,17 @@ impl Work<'_> {
     }
 
     /// Brings the keys into Hydra. Returns those that are new, and those that were put back.
-    async fn make(&mut self, changes: &mut Changes) -> Result<(Vec<String>, Vec<String>), Failure> {
+    async fn make(
+        &mut self,
+        changes: &mut Changes,
+        record: &Record,
+    ) -> Result<(Vec<String>, Vec<String>), Failure> {
         let (mut made, mut restored) = (Vec::new(), Vec::new());
         for (kid, make) in std::mem::take(&mut changes.makes) {
             let Some(n) = changes.turn.keys.iter().position(|key| key.kid == kid) else { continue };
             let key = changes.turn.keys[n].clone();
-            let is_new = !changes.publics.contains_key(&kid)
-                && key.state == crate::api::jsonwebkeyset::KeyState::Pending;
-            let is_new = is_new || make.is_new();
+            let is_recorded = record.public_key(&kid).is_some();
+            let is_new = make.is_new() || (key.state == KeyState::Pending && !is_recorded);
             let jwk = match make {
                 Make::ByHydra => match self.by_hydra(&key).await? {
                     Some(jwk) => jwk,
