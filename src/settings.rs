@@ -21,7 +21,7 @@ pub use self::{error::SettingsError, names::*};
 use crate::{
     cli::{HydraArgs, LogArgs, LogFormat, RunArgs},
     hydra::{ClientsAddress, KeySetName, address::explicit_port},
-    jsonwebkeyset::desired::Permissions,
+    jsonwebkeyset::desired::{Permissions, begins_with},
     kubernetes::{KeyPair, secret_content},
 };
 
@@ -268,7 +268,7 @@ fn key_set_names(given: &[String]) -> Result<BTreeSet<(String, String)>, Setting
         let fixed = name.strip_suffix('*').unwrap_or(name);
         let is_name = KeySetName::parse(fixed).is_ok() || (fixed.is_empty() && name == "*");
         // Hydra's own sets have a setting of their own; what a namespace owns is nobody else's.
-        let is_free = !fixed.starts_with("hydra.") && !fixed.starts_with("k8s.");
+        let is_free = !begins_with(fixed, "hydra.") && !begins_with(fixed, "k8s.");
         (is_dns_label(namespace) && is_name && is_free)
             .then(|| (namespace.to_owned(), name.to_owned()))
     };

@@ -1,22 +1,31 @@
 //! What deletion does: removes the keys that are ours from Hydra, or lets go of them. An invalid spec does not matter here.
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
 use super::{
+    desired::{self, Permissions},
     error::{self, Failure, Reason},
     notices::DELETE,
     observe::Sources,
     record::Record,
 };
 use crate::{
-    api::{JsonWebKeySet, RELEASE_ANNOTATION, oauth2client::DeletionPolicy},
-    hydra::{ErrorKind, KeyId, KeySetName},
+    api::{
+        JsonWebKeySet, RELEASE_ANNOTATION,
+        jsonwebkeyset::{KeyState, KeyStatus},
+        oauth2client::DeletionPolicy,
+    },
+    hydra::KeySetName,
     kubernetes::{
         discovery::Served,
         events::Notice,
         outputs::{OutputKind, OutputState, Outputs},
     },
 };
+
+/// How long Hydra is at most at work on a key after it was asked for it.
+const SLOWEST_KEY: SignedDuration = SignedDuration::from_mins(1);
 
 /// What becomes of the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,19 +61,29 @@ fn disposal(
     }
 }
 
-/// Carries out the deletion policy of `resource` and says what was done. Once it succeeds the finalizer can go.
+/// Carries out the deletion policy of `resource` at `now` and says what was done. Once it succeeds the finalizer can go.
+///
+/// Of a set that the resource may not have, nothing is touched, whatever its status says.
 pub async fn cleanup(
     resource: &JsonWebKeySet,
     record: &Record,
+    permissions: &Permissions,
     definition: Served,
     from: &Sources<'_>,
+    now: Timestamp,
 ) -> Result<Vec<Notice>, Failure> {
-    let recorded = resource.status.as_ref().and_then(|status| status.set_name.clone());
-    let name = recorded.unwrap_or_else(|| resource.set_name());
-    let is_system = name.starts_with(super::desired::SYSTEM);
+    let name = resource.set_name();
+    let Ok((set, is_system)) = desired::set(resource, permissions) else {
+        if record.keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let text =
+            format!("Left set {name} as it is in Hydra: this resource may not have it (any more)");
+        return Ok(vec![Notice::warning("KeysReleased", DELETE, text)]);
+    };
     let policy = resource.spec.deletion_policy.as_ref();
     match disposal(policy, is_system, resource.is_released(), definition) {
-        Disposal::Remove => remove(&name, record, from).await.map_err(with_ways_out),
+        Disposal::Remove => remove(&set, record, from, now).await.map_err(with_ways_out),
         Disposal::Orphan => orphan(&name, record, from).await,
         Disposal::Release => {
             let text = format!(
@@ -82,25 +101,50 @@ pub async fn cleanup(
 }
 
 /// The keys one by one: what else is in the set is not ours.
-async fn remove(name: &str, record: &Record, from: &Sources<'_>) -> Result<Vec<Notice>, Failure> {
+async fn remove(
+    set: &KeySetName,
+    record: &Record,
+    from: &Sources<'_>,
+    now: Timestamp,
+) -> Result<Vec<Notice>, Failure> {
+    if record.keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let hydra = from.instance.hydra();
-    let Ok(set) = KeySetName::parse(name) else { return Ok(Vec::new()) };
+    let doing = format!("read key set {set} from Hydra");
+    let stored = hydra.get_key_set(set).await.map_err(|error| error::hydra(&doing, &error))?;
+    let stored = stored.map(|set| set.keys).unwrap_or_default();
     let mut removed = 0;
     for key in &record.keys {
-        let Ok(kid) = KeyId::parse(&key.kid) else { continue };
-        match hydra.delete_key_of_id(&set, &kid).await {
-            Ok(_) => removed += 1,
-            Err(error) if error.kind() == ErrorKind::Absent => {}
-            Err(error) => {
-                return Err(error::hydra(&format!("delete key {kid} from Hydra"), &error));
+        match stored.iter().find(|stored| stored.kid == key.kid) {
+            Some(stored) => {
+                let doing = format!("delete key {} from Hydra", key.kid);
+                let deleted = hydra.delete_key(set, stored).await;
+                deleted.map_err(|error| error::hydra(&doing, &error))?;
+                removed += 1;
             }
+            None if may_be_on_its_way(key, now) => {
+                let message = format!("key {} may be in the making in Hydra", key.kid);
+                return Err(Failure::transient(Reason::HydraError, message));
+            }
+            None => {}
         }
     }
     if removed == 0 {
         return Ok(Vec::new());
     }
-    let text = format!("Removed {removed} keys of set {name} from Hydra");
+    let text = format!("Removed {removed} keys of set {set} from Hydra");
     Ok(vec![Notice::normal("KeysDeleted", DELETE, text)])
+}
+
+/// Hydra takes seconds to make an RSA key, and goes on when nobody waits for it any more.
+fn may_be_on_its_way(key: &KeyStatus, now: Timestamp) -> bool {
+    let is_slow = key.algorithm.starts_with("RS") || key.algorithm.starts_with("PS");
+    let recorded = key.since.unwrap_or(Timestamp::MIN);
+    key.state == KeyState::Pending
+        && key.public_key.is_none()
+        && is_slow
+        && now.duration_since(recorded) < SLOWEST_KEY
 }
 
 /// The outputs lose their owner, so that they outlive it.

@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use kube::ResourceExt;
+
 use super::{
     error::{Failure, Reason},
+    observe::material_name,
     rotation::Rules,
 };
 use crate::{
@@ -100,6 +103,13 @@ pub fn desired(resource: &JsonWebKeySet, permissions: &Permissions) -> Result<De
         return Err(invalid(message.to_owned()));
     }
     let same_name = |public: &PublicConfigMap| public.name.is_empty();
+    let kept = material_name(&resource.name_any());
+    if outputs.private_secret.as_ref().is_some_and(|secret| secret.name == kept) {
+        let message = format!(
+            "spec.outputs.privateSecret.name: the operator keeps keys of its own in Secret {kept}; choose another name"
+        );
+        return Err(invalid(message));
+    }
     if outputs.public_config_map.as_ref().is_some_and(same_name)
         || outputs.private_secret.as_ref().is_some_and(|secret| secret.name.is_empty())
     {
@@ -117,13 +127,16 @@ pub fn desired(resource: &JsonWebKeySet, permissions: &Permissions) -> Result<De
     })
 }
 
-/// The set of a resource, and whether it is one of Hydra's own.
-fn set(resource: &JsonWebKeySet, permissions: &Permissions) -> Result<(KeySetName, bool), Failure> {
+/// The set of a resource, and whether it is one of Hydra's own, or why it may not have it.
+pub fn set(
+    resource: &JsonWebKeySet,
+    permissions: &Permissions,
+) -> Result<(KeySetName, bool), Failure> {
     let (namespace, name) =
         (resource.metadata.namespace.clone().unwrap_or_default(), resource.set_name());
     let set = KeySetName::parse(&name)
         .map_err(|error| invalid(format!("the name of the set cannot be {name:?}: {error}")))?;
-    if name.starts_with(SYSTEM) {
+    if begins_with(&name, SYSTEM) {
         return if permissions.system_from.contains(&namespace) {
             Ok((set, true))
         } else {
@@ -134,7 +147,7 @@ fn set(resource: &JsonWebKeySet, permissions: &Permissions) -> Result<(KeySetNam
         };
     }
     let own = own_prefix(&namespace);
-    let is_own = name.strip_prefix(&own).is_some_and(|rest| !rest.is_empty());
+    let is_own = begins_with(&name, &own) && name.len() > own.len();
     if is_own || permissions.allow(&namespace, &name) {
         return Ok((set, false));
     }
@@ -144,6 +157,12 @@ fn set(resource: &JsonWebKeySet, permissions: &Permissions) -> Result<(KeySetNam
     )))
 }
 
+/// As a database sees it that compares names without regard to case.
+#[must_use]
+pub fn begins_with(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
 impl Permissions {
     fn allow(&self, namespace: &str, name: &str) -> bool {
         let fits = |pattern: &str| match pattern.strip_suffix('*') {
@@ -151,7 +170,7 @@ impl Permissions {
             None => name == pattern,
         };
         // What belongs to a namespace is nobody else's, whatever a pattern says.
-        !name.starts_with("k8s.")
+        !begins_with(name, "k8s.")
             && self.names.iter().any(|(of, pattern)| of == namespace && fits(pattern))
     }
 }

@@ -81,7 +81,8 @@ pub async fn part(
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
     let instance = &context.instance;
     let from = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
-    let notices = cleanup::cleanup(resource, &record, definition, &from).await?;
+    let (permissions, now) = (&context.permissions, Timestamp::now());
+    let notices = cleanup::cleanup(resource, &record, permissions, definition, &from, now).await?;
     context.events.publish(&resource.object_ref(&()), notices);
     Ok(())
 }
