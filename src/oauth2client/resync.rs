@@ -58,7 +58,7 @@ mod tests {
             (Some("soon"), None),
         ] {
             let spec = OAuth2ClientSpec {
-                resync_interval: text.map(ToOwned::to_owned),
+                resync_interval: text.map(|text| Box::new(text.to_owned())),
                 ..OAuth2ClientSpec::default()
             };
             assert_eq!(own_interval(&spec), expected.map(Duration::from_secs), "{text:?}");
