@@ -29,6 +29,10 @@ use super::{
 /// Seconds after which a watch is renewed: below the idle limit of common load balancers (240 s).
 const WATCH_TIMEOUT: u32 = 230;
 
+/// Objects in one answer of a list: half of kube's default, because an answer and all that is decoded from it are in memory
+/// at once, and what it leaves behind stays resident.
+const PAGE_SIZE: u32 = 250;
+
 /// What `kubectl apply` keeps of the object for itself: a second copy of the spec.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -168,7 +172,7 @@ where
 }
 
 fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_TIMEOUT)
+    watcher::Config::default().timeout(WATCH_TIMEOUT).page_size(PAGE_SIZE)
 }
 
 fn name_of<K>(object: &PartialObjectMeta<K>) -> SecretRef {
