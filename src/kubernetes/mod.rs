@@ -1,6 +1,7 @@
 //! Kubernetes as the operator needs it: ownership, Secrets, outputs, watches, events and status patches.
 //! Nothing here knows Hydra.
 
+mod changes;
 pub mod discovery;
 pub mod error;
 pub mod events;

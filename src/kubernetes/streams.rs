@@ -1,13 +1,9 @@
-//! The watches: resources through a store and a predicate, Secrets and ConfigMaps as metadata without
+//! The watches: resources through a store, Secrets and ConfigMaps as metadata without
 //! a store.
 
-use std::{
-    collections::hash_map::DefaultHasher,
-    fmt::Debug,
-    hash::{Hash, Hasher},
-};
+use std::fmt::Debug;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -16,10 +12,9 @@ use kube::{
     Api, Resource,
     core::PartialObjectMeta,
     runtime::{
-        WatchStreamExt, predicates,
+        WatchStreamExt,
         reflector::Store,
         reflector::store::Writer,
-        utils::{Predicate, PredicateConfig},
         watcher::{self, watcher},
     },
 };
@@ -27,17 +22,22 @@ use serde::de::DeserializeOwned;
 
 use super::{
     ApiError, SecretVersion,
+    changes::Changes,
     referrers::{SecretEvent, SecretRef},
 };
 
 /// Seconds after which a watch is renewed: below the idle limit of common load balancers (240 s).
 const WATCH_TIMEOUT: u32 = 230;
 
+/// Resources in one answer of a list: half of kube's default, because an answer and all that is decoded from it are in memory
+/// at once, and what it leaves behind stays resident.
+const PAGE_SIZE: u32 = 250;
+
 /// What `kubectl apply` keeps of the object for itself: a second copy of the spec.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// All changes of the resources of `api` that a reconcile can be about: spec, labels, annotations,
-/// finalizers and deletion, not status. Feeds `writer`'s store on the way.
+/// finalizers and deletion, not status. Feeds `writer`'s store before each of them.
 ///
 /// `seen` is told of everything that the watch tells, status included, before the store is. The
 /// first list is complete in the store only after `held`.
@@ -50,7 +50,8 @@ pub fn resources<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    relevant(watcher(api, config()).default_backoff(), writer, seen, held)
+    let config = config().page_size(PAGE_SIZE);
+    relevant(watcher(api, config).default_backoff(), writer, seen, held)
 }
 
 /// [`resources`], of a watch whose `events` these are.
@@ -63,11 +64,7 @@ pub fn relevant<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let relevant = predicates::generation
-        .combine(predicates::labels)
-        .combine(predicates::annotations)
-        .combine(predicates::finalizers)
-        .combine(being_deleted);
+    let (store, mut changes) = (writer.as_reader(), Changes::default());
     let mut held = Some(held);
     events
         .modify(|object| trim(object.meta_mut()))
@@ -83,8 +80,8 @@ where
             }
         })
         .reflect(writer)
-        .applied_objects()
-        .predicate_filter(relevant, PredicateConfig::default())
+        .map_ok(move |event| stream::iter(changes.of(event, &store).map(Ok)))
+        .try_flatten()
 }
 
 /// Drops what nobody reads here, which is more than half of an object.
@@ -159,7 +156,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let mut told = false;
-    watcher(api, config()).default_backoff().filter_map(move |event| {
+    watcher(api, config().page_size(PAGE_SIZE)).default_backoff().filter_map(move |event| {
         std::future::ready(match event {
             Ok(event) => {
                 // A list that begins has not succeeded yet.
@@ -194,13 +191,4 @@ fn config() -> watcher::Config {
 fn name_of<K>(object: &PartialObjectMeta<K>) -> SecretRef {
     let metadata = &object.metadata;
     (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-}
-
-/// The mark of deletion as a property of its own: that it moves the generation too is a detail
-/// of the API server.
-#[expect(clippy::unnecessary_wraps, reason = "the signature of a predicate")]
-fn being_deleted<K: Resource>(object: &K) -> Option<u64> {
-    let mut hasher = DefaultHasher::new();
-    object.meta().deletion_timestamp.is_some().hash(&mut hasher);
-    Some(hasher.finish())
 }

@@ -91,7 +91,7 @@ fn check(spec: &OAuth2ClientSpec) -> Result<(), Failure> {
              - and ., as in shop-credentials",
         ));
     }
-    let has_jwks_uri = set(spec.jwks_uri.as_deref()).is_some();
+    let has_jwks_uri = set(spec.jwks_uri.as_deref().map(String::as_str)).is_some();
     let sources = [spec.jwks.is_some(), has_jwks_uri, spec.jwks_from.is_some()];
     let sources = sources.into_iter().filter(|is_set| *is_set).count();
     if sources > 1 {
@@ -153,38 +153,40 @@ const DEVICE_REFRESH: &str = "device_authorization_grant_refresh_token_lifespan"
 /// spells as an empty value. Fields that it lacks are managed where they are set, or were:
 /// `recorded` names those that the operator has set.
 fn client(spec: &OAuth2ClientSpec, recorded: &[String], owner: String) -> hydra::OAuth2Client {
-    let text = |value: &Option<String>| Some(value.clone().unwrap_or_default());
-    let list = |value: &Option<Vec<String>>| Some(value.clone().unwrap_or_default());
+    let text = |value: Option<&String>| Some(value.cloned().unwrap_or_default());
+    let list = |value: Option<&Vec<String>>| Some(value.cloned().unwrap_or_default());
     let client = hydra::OAuth2Client {
         owner: Some(owner),
-        client_name: text(&spec.client_name),
+        client_name: text(spec.client_name.as_ref()),
         grant_types: Some(spec.grant_types.clone()),
-        response_types: list(&spec.response_types),
-        redirect_uris: list(&spec.redirect_uris),
-        request_uris: list(&spec.request_uris),
-        post_logout_redirect_uris: list(&spec.post_logout_redirect_uris),
-        allowed_cors_origins: list(&spec.allowed_cors_origins),
-        audience: list(&spec.audience),
-        contacts: list(&spec.contacts),
+        response_types: list(spec.response_types.as_ref()),
+        redirect_uris: list(spec.redirect_uris.as_ref()),
+        request_uris: list(spec.request_uris.as_deref()),
+        post_logout_redirect_uris: list(spec.post_logout_redirect_uris.as_deref()),
+        allowed_cors_origins: list(spec.allowed_cors_origins.as_deref()),
+        audience: list(spec.audience.as_ref()),
+        contacts: list(spec.contacts.as_deref()),
         scope: Some(scope(spec)),
         skip_consent: Some(spec.skip_consent),
         skip_logout_consent: Some(spec.skip_logout_consent),
         token_endpoint_auth_method: Some(auth_method(spec)),
-        token_endpoint_auth_signing_alg: text(&spec.token_endpoint_auth_signing_alg),
-        request_object_signing_alg: text(&spec.request_object_signing_alg),
-        userinfo_signed_response_alg: text(&spec.userinfo_signed_response_alg),
-        subject_type: text(&spec.subject_type),
-        sector_identifier_uri: text(&spec.sector_identifier_uri),
-        access_token_strategy: text(&spec.access_token_strategy),
-        metadata: Some(spec.metadata.clone().unwrap_or_else(|| Value::Object(Map::new()))),
-        jwks_uri: text(&spec.jwks_uri),
-        logo_uri: text(&spec.logo_uri),
-        client_uri: text(&spec.client_uri),
-        policy_uri: text(&spec.policy_uri),
-        tos_uri: text(&spec.tos_uri),
-        frontchannel_logout_uri: text(&spec.front_channel_logout_uri),
+        token_endpoint_auth_signing_alg: text(spec.token_endpoint_auth_signing_alg.as_deref()),
+        request_object_signing_alg: text(spec.request_object_signing_alg.as_deref()),
+        userinfo_signed_response_alg: text(spec.userinfo_signed_response_alg.as_deref()),
+        subject_type: text(spec.subject_type.as_deref()),
+        sector_identifier_uri: text(spec.sector_identifier_uri.as_deref()),
+        access_token_strategy: text(spec.access_token_strategy.as_deref()),
+        metadata: Some(
+            spec.metadata.as_deref().cloned().unwrap_or_else(|| Value::Object(Map::new())),
+        ),
+        jwks_uri: text(spec.jwks_uri.as_deref()),
+        logo_uri: text(spec.logo_uri.as_deref()),
+        client_uri: text(spec.client_uri.as_deref()),
+        policy_uri: text(spec.policy_uri.as_deref()),
+        tos_uri: text(spec.tos_uri.as_deref()),
+        frontchannel_logout_uri: text(spec.front_channel_logout_uri.as_deref()),
         frontchannel_logout_session_required: Some(spec.front_channel_logout_session_required),
-        backchannel_logout_uri: text(&spec.back_channel_logout_uri),
+        backchannel_logout_uri: text(spec.back_channel_logout_uri.as_deref()),
         backchannel_logout_session_required: Some(spec.back_channel_logout_session_required),
         jwks: jwks(spec, recorded),
         ..hydra::OAuth2Client::default()
@@ -200,7 +202,7 @@ fn auth_method(spec: &OAuth2ClientSpec) -> String {
 /// Keys that were put into Hydra by other means stay while the spec says nothing about keys; where
 /// it names an address for them they go, because Hydra refuses both.
 fn jwks(spec: &OAuth2ClientSpec, recorded: &[String]) -> Option<Value> {
-    let by_address = set(spec.jwks_uri.as_deref()).is_some();
+    let by_address = set(spec.jwks_uri.as_deref().map(String::as_str)).is_some();
     let cleared = || (by_address || was_set(JWKS, recorded)).then(|| Value::Object(Map::new()));
     spec.jwks.as_ref().map(|jwks| json!({ "keys": jwks.keys })).or_else(cleared)
 }

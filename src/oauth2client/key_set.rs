@@ -143,7 +143,8 @@ pub fn linked<'a>(
         Link::Unknown => return Err(unlisted(name, settled)),
     };
     fits(name, set)?;
-    let wanted = resource.spec.token_endpoint_auth_signing_alg.as_deref().unwrap_or_default();
+    let wanted =
+        resource.spec.token_endpoint_auth_signing_alg.as_deref().map_or("", String::as_str);
     if !wanted.is_empty() && wanted != set.algorithm() {
         return Err(invalid(format!(
             "spec.tokenEndpointAuthSigningAlg is {wanted}, and the keys of JsonWebKeySet {name} are \

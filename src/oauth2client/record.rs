@@ -53,7 +53,7 @@ impl Record {
     /// What the status of `resource` remembers.
     #[must_use]
     pub fn of(resource: &OAuth2Client) -> Self {
-        let requested = resource.reconcile_requested_at().map(ToOwned::to_owned);
+        let requested = resource.reconcile_requested_at();
         let Some(status) = &resource.status else {
             return Self { requested: requested.is_some(), ..Self::default() };
         };
@@ -83,10 +83,11 @@ impl Record {
             revision: status.revision.clone(),
             duplicates: status.duplicates.clone(),
             settled: current && reached,
-            requested: requested.is_some() && requested != status.last_handled_reconcile_at,
+            requested: requested.is_some()
+                && requested != status.last_handled_reconcile_at.as_deref().map(String::as_str),
             suspended: condition::get(&status.conditions, ConditionType::Stalled)
                 .is_some_and(|stalled| stalled.reason.as_deref() == Some(SUSPENDED)),
-            jwks: status.jwks.clone(),
+            jwks: status.jwks.as_deref().cloned(),
             keys_moved: false,
             unsupported: status.unsupported.as_deref().cloned().filter(|_| current),
         }

@@ -48,8 +48,10 @@ pub fn at_rest(resource: &OAuth2Client, now: Instant, context: &Context) -> Repo
 
 /// The time until `resource` is to be looked at by itself, where it asks for that.
 pub fn look_due_in(resource: &OAuth2Client, now: Instant, context: &Context) -> Option<Duration> {
-    let (own, key) =
-        (resync::own_interval(resource.spec.resync_interval.as_deref()), key_of(resource));
+    let (own, key) = (
+        resync::own_interval(resource.spec.resync_interval.as_deref().map(String::as_str)),
+        key_of(resource),
+    );
     let last = context.looks.last(&key);
     let left = resync::time_left(own, context.resync_interval, last, now);
     if left.is_some() && last.is_none() {
@@ -98,7 +100,9 @@ pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context
     let (mut action, result) = next(&outcome, failures, context.resync_interval, chance());
     if matches!(outcome, Outcome::Applied { .. }) {
         let now = Instant::now();
-        if resync::own_interval(resource.spec.resync_interval.as_deref()).is_some() {
+        if resync::own_interval(resource.spec.resync_interval.as_deref().map(String::as_str))
+            .is_some()
+        {
             context.looks.looked(key_of(resource), now);
         }
         action = look_due_in(resource, now, context).map_or(action, Action::requeue);

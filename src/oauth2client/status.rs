@@ -48,7 +48,7 @@ pub fn status(resource: &OAuth2Client, outcome: &Outcome, now: Timestamp) -> OAu
         observed_generation: generation,
         last_handled_reconcile_at: resource
             .reconcile_requested_at()
-            .map(ToOwned::to_owned)
+            .map(|token| Box::new(token.to_owned()))
             .or_else(|| former.last_handled_reconcile_at.clone()),
         reconciliation_error: None,
         unsupported,
@@ -132,7 +132,7 @@ fn record(
     });
     status.revision.clone_from(&applied.revision);
     status.duplicates = shown_duplicates(&applied.duplicates);
-    status.jwks.clone_from(&applied.jwks);
+    status.jwks = applied.jwks.clone().map(Box::new);
     status.former_secrets.clone_from(&applied.former_secrets);
     let managed = optional_members(&resource.spec);
     status.managed = managed.into_iter().map(ToOwned::to_owned).collect();

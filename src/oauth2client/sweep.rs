@@ -116,7 +116,7 @@ async fn sweep(
     let started = Instant::now();
     let due = |resource: &OAuth2Client| {
         resync::is_due(
-            resync::own_interval(resource.spec.resync_interval.as_deref()),
+            resync::own_interval(resource.spec.resync_interval.as_deref().map(String::as_str)),
             context.resync_interval,
             context.looks.last(&key_of(resource)),
             started,
@@ -142,7 +142,10 @@ async fn sweep(
         let now = resources.get(&key_of(former));
         if let Some(now) = now.as_ref().and_then(|now| now.0.as_ref().ok()) {
             survey.conclude(former, now, &version, hydra_is_back, &due);
-            if resync::own_interval(now.spec.resync_interval.as_deref()).is_some() && due(now) {
+            if resync::own_interval(now.spec.resync_interval.as_deref().map(String::as_str))
+                .is_some()
+                && due(now)
+            {
                 context.looks.looked(key_of(now), started);
             }
         }

@@ -240,7 +240,7 @@ impl World {
         eventually(&format!("{name} has had a pass"), async || {
             let resource = self.resources.get(name).await.unwrap();
             let handled = resource.status.as_ref()?.last_handled_reconcile_at.as_ref()?;
-            (*handled == token).then_some(resource)
+            (**handled == token).then_some(resource)
         })
         .await
     }

@@ -1,6 +1,10 @@
 //! `spec` of an `OAuth2Client`, and with it the resource itself.
 
 #![expect(clippy::struct_excessive_bools, reason = "the fields are those of the API")]
+#![expect(
+    clippy::box_collection,
+    reason = "of what few resources set, each resource of the cluster keeps a pointer instead of three"
+)]
 #![allow(
     dead_code,
     reason = "KubeSchema derives Serialize for copies of the type, which `remote` makes functions that nobody calls"
@@ -133,17 +137,17 @@ pub struct OAuth2ClientSpec {
     /// Addresses of request objects that the client may refer to by `request_uri` (OpenID Connect Core, section 6.2).
     /// Unset: none.
     #[schemars(inner(regex(pattern = URI)))]
-    pub request_uris: Option<Vec<String>>,
+    pub request_uris: Option<Box<Vec<String>>>,
 
     /// Where users may be sent to after logout. Each must share scheme, host and port with one of `redirectUris`. Unset:
     /// none.
     #[schemars(inner(regex(pattern = URI)))]
-    pub post_logout_redirect_uris: Option<Vec<String>>,
+    pub post_logout_redirect_uris: Option<Box<Vec<String>>>,
 
     /// Origins whose pages may call the endpoints of Hydra for this client, such as `https://app.example.com`. Unset: none
     /// beyond those that Hydra allows for all clients.
     #[schemars(inner(regex(pattern = URI)))]
-    pub allowed_cors_origins: Option<Vec<String>>,
+    pub allowed_cors_origins: Option<Box<Vec<String>>>,
 
     /// The audiences that the client may ask for, such as `https://api.example.com`. Unset: none.
     pub audience: Option<Vec<String>>,
@@ -187,21 +191,21 @@ pub struct OAuth2ClientSpec {
     /// rest of the client. Unset: nothing.
     #[serde(default)]
     #[schemars(schema_with = "free_form")]
-    pub metadata: Option<Value>,
+    pub metadata: Option<Box<Value>>,
 
     /// The public keys of the client, with which Hydra checks what the client signs: assertions of `private_key_jwt` and
     /// request objects. Exclusive with `jwksUri` and `jwksFrom`. Never set: what Hydra holds stays; removed again: none.
-    pub jwks: Option<JsonWebKeySetDocument>,
+    pub jwks: Option<Box<JsonWebKeySetDocument>>,
 
     /// The JsonWebKeySet whose public keys are those of the client: it follows each rotation. Hydra checks assertions with the
     /// algorithm of that set alone, which has to be RS, PS or ES with 256, 384 or 512, and its use `sig`. Until the set is there
     /// and has a key, nothing is done in Hydra. Exclusive with `jwks` and `jwksUri`. Removed again: no keys.
-    pub jwks_from: Option<KeySetReference>,
+    pub jwks_from: Option<Box<KeySetReference>>,
 
     /// Where Hydra finds the public keys of the client, as a JSON Web Key set, such as
     /// `https://app.example.com/.well-known/jwks.json`. Exclusive with `jwks` and `jwksFrom`. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
-    pub jwks_uri: Option<String>,
+    pub jwks_uri: Option<Box<String>>,
 
     /// Whether the front-channel logout request carries the issuer and the session id. Default: false.
     #[serde(default)]
@@ -211,7 +215,7 @@ pub struct OAuth2ClientSpec {
     /// Logout). Unset: none.
     #[serde(rename = "frontChannelLogoutURI")]
     #[schemars(regex(pattern = HTTP_URL))]
-    pub front_channel_logout_uri: Option<String>,
+    pub front_channel_logout_uri: Option<Box<String>>,
 
     /// Whether the back-channel logout token carries the session id. Default: false.
     #[serde(default)]
@@ -220,7 +224,7 @@ pub struct OAuth2ClientSpec {
     /// The endpoint of the client that Hydra calls when a user logs out (OpenID Connect Back-Channel Logout). Unset: none.
     #[serde(rename = "backChannelLogoutURI")]
     #[schemars(regex(pattern = HTTP_URL))]
-    pub back_channel_logout_uri: Option<String>,
+    pub back_channel_logout_uri: Option<Box<String>>,
 
     /// What becomes of the client in Hydra when this resource is deleted: `delete` revokes it, `orphan` leaves it as it is.
     /// Unset: `delete`.
@@ -234,7 +238,7 @@ pub struct OAuth2ClientSpec {
     /// How often Hydra is compared with this resource, as a Go duration such as `30s` or `1h`; unset: as often as the
     /// operator is set to. Shorter: it is looked at by itself. Longer: changes made in Hydra may stay for that long.
     #[schemars(length(max = 32), regex(pattern = DURATION))]
-    pub resync_interval: Option<String>,
+    pub resync_interval: Option<Box<String>>,
 
     /// Whether to wait for a Secret that somebody else makes instead of generating one. Unset is the same as false.
     pub require_existing_secret: Option<bool>,
@@ -247,53 +251,53 @@ pub struct OAuth2ClientSpec {
 
     /// The picture of the client for the consent screen. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
-    pub logo_uri: Option<String>,
+    pub logo_uri: Option<Box<String>>,
 
     /// The page about the client, for the consent screen. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
-    pub client_uri: Option<String>,
+    pub client_uri: Option<Box<String>>,
 
     /// The page with the privacy policy of the client, for the consent screen. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
-    pub policy_uri: Option<String>,
+    pub policy_uri: Option<Box<String>>,
 
     /// The page with the terms of service of the client, for the consent screen. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
-    pub tos_uri: Option<String>,
+    pub tos_uri: Option<Box<String>>,
 
     /// For `subjectType: pairwise`: an https document, a JSON array of redirect URIs, that makes several clients see the
     /// same subjects. Hydra fetches it whenever the client is written, and it must name all `redirectUris`. Unset: none.
     #[schemars(regex(pattern = HTTP_URL))]
-    pub sector_identifier_uri: Option<String>,
+    pub sector_identifier_uri: Option<Box<String>>,
 
     /// The form of access tokens: `jwt` can be checked without asking Hydra, `opaque` can be revoked at once. Unset: what
     /// Hydra's configuration says. Needs Hydra 2.1 or later.
     #[schemars(extend("enum" = ["jwt", "opaque"]))]
-    pub access_token_strategy: Option<String>,
+    pub access_token_strategy: Option<Box<String>>,
 
     /// Kept for compatibility: Hydra never lets a secret expire and stores 0 for any value.
     #[schemars(range(min = 0))]
     pub client_secret_expires_at: Option<i64>,
 
     /// How to reach those who are responsible for the client, usually mail addresses. Unset: none.
-    pub contacts: Option<Vec<String>>,
+    pub contacts: Option<Box<Vec<String>>>,
 
     /// The algorithm that request objects must be signed with: `none`, `RS256` or `ES256`. Unset: any that Hydra supports.
-    pub request_object_signing_alg: Option<String>,
+    pub request_object_signing_alg: Option<Box<String>>,
 
     /// The algorithm that assertions of `private_key_jwt` must be signed with: RS, PS or ES with 256, 384 or 512, such as
     /// `ES256`. Unset: that of `jwksFrom`, or `RS256`. Needs Hydra 1.5 or later.
-    pub token_endpoint_auth_signing_alg: Option<String>,
+    pub token_endpoint_auth_signing_alg: Option<Box<String>>,
 
     /// The algorithm that answers of the userinfo endpoint are signed with: `none` for plain JSON, or `RS256`. Unset:
     /// `none`.
-    pub userinfo_signed_response_alg: Option<String>,
+    pub userinfo_signed_response_alg: Option<Box<String>>,
 
     /// Whether the client sees the same subject of a user as other clients (`public`) or one of its own (`pairwise`). Unset:
     /// `public`, unless Hydra's configuration supports only the other. Hydra refuses `pairwise` with access tokens of the
     /// form `jwt`.
     #[schemars(extend("enum" = ["public", "pairwise"]))]
-    pub subject_type: Option<String>,
+    pub subject_type: Option<Box<String>>,
 }
 
 impl<'de> Deserialize<'de> for OAuth2ClientSpec {

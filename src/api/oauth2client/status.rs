@@ -1,5 +1,10 @@
 //! `status` of an `OAuth2Client`.
 
+#![expect(
+    clippy::box_collection,
+    reason = "of what few resources have, each resource of the cluster keeps a pointer instead of three"
+)]
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,13 +54,13 @@ pub struct OAuth2ClientStatus {
     pub managed: Vec<String>,
 
     /// What Hydra holds of the JsonWebKeySet that `spec.jwksFrom` names. Unset: nothing, as far as the operator knows.
-    pub jwks: Option<LinkedKeys>,
+    pub jwks: Option<Box<LinkedKeys>>,
 
     /// What of the spec this Hydra does not keep. Unset: it keeps everything.
     pub unsupported: Option<Box<UnsupportedFields>>,
 
     /// The value of the annotation `hydra.ory.sh/reconcile-requested-at` that was last acted on.
-    pub last_handled_reconcile_at: Option<String>,
+    pub last_handled_reconcile_at: Option<Box<String>>,
 
     /// The last error, in the form that former consumers read. The conditions say more. Unset: there is none.
     pub reconciliation_error: Option<Box<ReconciliationError>>,
