@@ -1,6 +1,6 @@
 //! Whether there is anything to do: pure but for the indexes that are asked, without a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -10,6 +10,7 @@ use super::{
     observe::{Linked, material_name},
     record::Record,
     rotation::{Key, Sight, Substance, Wishes, turn},
+    status::tells_who_is_waited_for,
 };
 use crate::{
     api::{
@@ -45,7 +46,12 @@ pub fn at_rest(
     if !is_settled {
         return None;
     }
-    nothing_is_due(&record, &desired, &(context.linked_to)(key), now)
+    let linked = (context.linked_to)(key);
+    let conditions = resource.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    if !tells_who_is_waited_for(conditions, &waited_for(&record, &linked)) {
+        return None;
+    }
+    nothing_is_due(&record, &desired, &linked, now)
 }
 
 fn outputs_are_as_written(
@@ -77,6 +83,16 @@ fn outputs_are_as_written(
         )
 }
 
+/// The clients that lack a key that is to come, sorted.
+fn waited_for(record: &Record, linked: &[Linked]) -> Vec<String> {
+    let coming: Vec<_> = record.rotating().into_iter().filter(Key::is_coming).collect();
+    let lacks = |client: &&Linked| {
+        client.ever_linked && coming.iter().any(|key| !client.holds.contains(&key.kid))
+    };
+    let names: BTreeSet<_> = linked.iter().filter(lacks).map(|client| &client.name).collect();
+    names.into_iter().cloned().collect()
+}
+
 /// If the rotation leaves the keys as they are, provided that they are where they were: when the clock changes that, if it does.
 #[must_use]
 pub fn nothing_is_due(
@@ -90,7 +106,7 @@ pub fn nothing_is_due(
         |kid: &str| linked.iter().any(|client| client.ever_linked && !client.holds.contains(kid));
     let sight = |key: &Key| Sight {
         substance: Substance::Whole,
-        published: key.state != KeyState::Pending || !lacks(&key.kid),
+        published: !key.is_coming() || !lacks(&key.kid),
     };
     let sights: BTreeMap<_, _> = keys.iter().map(|key| (key.kid.clone(), sight(key))).collect();
     // The Secret that they come from is as it was when they were read: its first key is the current one, or is to be it. Those

@@ -94,7 +94,9 @@ pub struct Turn {
 }
 
 impl Key {
-    const fn is_coming(&self) -> bool {
+    /// Whether it has not signed so far, and is to.
+    #[must_use]
+    pub const fn is_coming(&self) -> bool {
         matches!(self.state, KeyState::Pending | KeyState::Published)
     }
 
@@ -252,10 +254,14 @@ impl Work<'_> {
 
     fn may_sign(&self, key: &Key) -> bool {
         let waived = self.rules.signs_at_once || active(&self.keys).is_none();
+        let sight = self.sight(&key.kid);
+        // Who came meanwhile may not know it yet.
+        let is_known =
+            || sight.published && self.now >= later(key.since, self.rules.publish_before);
         key.state == KeyState::Published
             && self.is_wanted(key)
-            && self.sight(&key.kid).substance == Substance::Whole
-            && (waived || self.now >= later(key.since, self.rules.publish_before))
+            && sight.substance == Substance::Whole
+            && (waived || is_known())
     }
 
     fn is_wanted(&self, key: &Key) -> bool {
@@ -327,7 +333,8 @@ impl Work<'_> {
             KeyState::Active => self.due_of(key),
             _ => self.rules.until(key, self.is_provided(&key.kid)),
         };
-        self.keys.iter().filter_map(of).min()
+        // What is due and was not done waits for something else than time.
+        self.keys.iter().filter_map(of).filter(|due| *due > self.now).min()
     }
 
     fn next_rotation(&self) -> Option<Timestamp> {
