@@ -18,6 +18,7 @@ mod support;
 #[path = "../contract/scripted_server.rs"]
 mod scripted_server;
 
+mod assertions;
 mod conflicts;
 mod corpus;
 mod crowd;
@@ -48,8 +49,10 @@ mod rivals;
 mod scale;
 mod secret_shape;
 mod secrets;
+mod set_names;
 mod signing;
 mod steady_state;
+mod system_sets;
 mod takeover;
 mod world;
 
