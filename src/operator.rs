@@ -199,13 +199,12 @@ async fn work(
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
-    let caches: Vec<_> = scopes.iter().map(|_| reflector::store::<Watched>()).collect();
-    let readers = caches.iter().map(|(reader, _)| reader.clone()).collect();
-    let sets = Arc::new(key_sets::context(context, readers, permissions, concurrency));
+    let sets = Arc::new(key_sets::context(context, permissions, concurrency));
     let clients_filled: Vec<_> = scopes.iter().map(Scope::is_filled).collect();
     let mut stores = Stores::default();
     let (mut controllers, mut of_sets) = (Vec::new(), Vec::new());
-    for (scope, (reader, writer)) in scopes.into_iter().zip(caches) {
+    for scope in scopes {
+        let (reader, writer) = reflector::store::<Watched>();
         let (wake, woken) = mpsc::unbounded();
         expect_conflicts(context, &scope, &wake);
         let (filled, namespace) = (scope.is_filled(), scope.namespace());

@@ -29,7 +29,7 @@ pub fn notices(
         Outcome::Applied { desired, applied } => {
             changes(resource, applied, desired.rules.signs_at_once)
         }
-        Outcome::Recorded { keys, .. } => {
+        Outcome::Recorded { keys, intruder, .. } => {
             let adopted: Vec<&str> = keys
                 .iter()
                 .filter(|recorded| recorded.key.origin == KeyOrigin::Adopted)
@@ -38,7 +38,7 @@ pub fn notices(
             let note = format!("Took over the keys {} of the set", adopted.join(", "));
             let adopted =
                 (!adopted.is_empty()).then(|| Notice::normal("KeysAdopted", RECONCILE, note));
-            adopted.into_iter().collect()
+            adopted.into_iter().chain(intruder.as_deref().map(displaced)).collect()
         }
         Outcome::Suspended | Outcome::Failed(_) => Vec::new(),
     };
@@ -97,6 +97,13 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     }
     notices.extend(strangers(resource, applied));
     notices
+}
+
+fn displaced(kid: &str) -> Notice {
+    let note = format!(
+        "Hydra signs with key {kid}, which is not the current one of this resource; another key takes its place"
+    );
+    Notice::warning("SigningKeyDisplaced", RECONCILE, note).about(part(kid))
 }
 
 /// Where the key of this id stands in the resource.

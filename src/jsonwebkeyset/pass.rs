@@ -51,9 +51,9 @@ pub async fn pass(
     }
     let now = Timestamp::now();
     match plan(&desired, &record, &observed, &fresh_kid(), now)? {
-        Plan::Record(keys) => {
+        Plan::Record { keys, intruder } => {
             lease.keep();
-            Ok(Outcome::Recorded { desired: Box::new(desired), keys })
+            Ok(Outcome::Recorded { desired: Box::new(desired), keys, intruder })
         }
         Plan::Apply(changes) => {
             lease.keep();

@@ -12,7 +12,7 @@ use super::{
     rotation::{self, Key, Sight, Substance, Turn, Wishes, turn},
 };
 use crate::{
-    api::jsonwebkeyset::{KeyOrigin, KeyState},
+    api::jsonwebkeyset::{KeyOrigin, KeyState, KeyStatus},
     hydra::StoredKey,
     jose::{Jwk, PublicJwk, same_key},
 };
@@ -21,7 +21,12 @@ use crate::{
 #[derive(Clone)]
 pub enum Plan {
     /// To record these keys, before any of them is made.
-    Record(Vec<Recorded>),
+    Record {
+        /// The keys.
+        keys: Vec<Recorded>,
+        /// The id of a key that Hydra signs with and that is not to sign.
+        intruder: Option<String>,
+    },
     /// To bring Hydra and the outputs to this.
     Apply(Box<Changes>),
 }
@@ -86,17 +91,19 @@ pub fn plan(
     now: Timestamp,
 ) -> Result<Plan, Failure> {
     let view = View { desired, record, observed };
+    view.check_algorithm()?;
     let foreign = view.foreign();
     let adopted = view.first_contact(&foreign, now)?;
     if !adopted.is_empty() {
-        return Ok(Plan::Record(adopted));
+        return Ok(Plan::Record { keys: adopted, intruder: None });
     }
-    let keys = record.rotating();
+    let keys = view.rotating(now);
+    view.check_import()?;
     view.check_links(&keys)?;
-    view.check_algorithm()?;
     let sights = view.sights();
+    let intruder = view.intruder().map(ToOwned::to_owned);
     let wishes = Wishes {
-        rotate: record.rotate || view.has_lost_its_place(),
+        rotate: record.rotate || intruder.is_some(),
         revoke: record.revoke.clone(),
         provided: observed.imported.as_ref().map(|keys| kids(keys).collect()),
     };
@@ -111,7 +118,7 @@ pub fn plan(
     if new.is_empty() {
         Ok(Plan::Apply(Box::new(view.changes(turn, &sights, &wishes, foreign))))
     } else {
-        Ok(Plan::Record(new))
+        Ok(Plan::Record { keys: new, intruder })
     }
 }
 
@@ -202,6 +209,22 @@ impl View<'_> {
         Recorded { key, public }
     }
 
+    /// A kid means one key for ever: those who check signatures keep copies.
+    fn check_import(&self) -> Result<(), Failure> {
+        let taken = |key: &&Jwk| {
+            let kid = key.kid().unwrap_or_default();
+            let foreign = || self.stored(kid).filter(|_| !self.is_ours(kid))?.jwk.public();
+            let known = self.record.public_key(kid).or_else(foreign);
+            known.zip(key.public()).is_some_and(|(known, public)| !same_key(known, public))
+        };
+        let Some(key) = self.observed.imported.iter().flatten().find(taken) else { return Ok(()) };
+        let kid = key.kid().unwrap_or_default();
+        let message = format!(
+            "the set holds another key of the kid {kid} than the Secret to import from: give the new key another kid, or none"
+        );
+        Err(Failure::terminal(Reason::InvalidImport, message))
+    }
+
     /// Hydra lets a client sign with one algorithm alone.
     fn check_links(&self, keys: &[Key]) -> Result<(), Failure> {
         let Some(active) = rotation::active(keys) else { return Ok(()) };
@@ -238,10 +261,30 @@ impl View<'_> {
         Err(Failure::terminal(Reason::UnsupportedAlgorithm, trouble))
     }
 
-    /// Hydra signs its own tokens with the newest key.
-    fn has_lost_its_place(&self) -> bool {
+    /// The id of the key that Hydra signs its own tokens with: the newest one.
+    fn signing(&self) -> Option<&str> {
         let first = self.observed.stored().find(|key| key.jwk.is_private());
-        self.desired.is_system && first.is_some_and(|first| !self.is_ours(&first.kid))
+        first.filter(|_| self.desired.is_system).map(|first| first.kid.as_str())
+    }
+
+    /// The key that Hydra signs with, if it is not to sign, or not any more.
+    fn intruder(&self) -> Option<&str> {
+        let is_retained = |kid: &str| {
+            let retained = |key: &KeyStatus| key.kid == kid && key.state == KeyState::Retained;
+            self.record.keys.iter().any(retained)
+        };
+        self.signing().filter(|kid| !self.is_ours(kid) || is_retained(kid))
+    }
+
+    /// The keys as they are recorded. What Hydra signs with until now has to be known for as long from now on.
+    fn rotating(&self, now: Timestamp) -> Vec<Key> {
+        let mut keys = self.record.rotating();
+        let signs = |key: &&mut Key| Some(key.kid.as_str()) == self.signing();
+        let retained = |key: &&mut Key| key.state == KeyState::Retained;
+        if let Some(key) = keys.iter_mut().filter(signs).find(retained) {
+            key.since = now;
+        }
+        keys
     }
 
     /// The key as Hydra has it, if that is the one that is recorded.
@@ -354,8 +397,8 @@ impl View<'_> {
         }
         let kept = self.observed.material.iter().filter_map(Jwk::kid);
         let keeps = kept.filter(|kid| turn.keys.iter().any(|key| key.kid == *kid));
-        let pending = turn.keys.iter().filter(|key| key.state == KeyState::Pending);
-        let waiting: BTreeSet<&str> = pending.flat_map(|key| self.lacking(&key.kid)).collect();
+        let coming = turn.keys.iter().filter(|key| key.is_coming());
+        let waiting: BTreeSet<&str> = coming.flat_map(|key| self.lacking(&key.kid)).collect();
         let is_lost = |key: &&Key| {
             key.state != KeyState::Retained
                 && sights.get(&key.kid).is_some_and(|sight| sight.substance == Substance::Lost)

@@ -12,10 +12,11 @@ use super::{
     apply::Applied,
     error::{self, Failure, Reason},
     notices::notices,
+    rotation::Key,
     status::{Outcome, status},
 };
 use crate::{
-    api::{JsonWebKeySet, JsonWebKeySetSpec, jsonwebkeyset::KeyState},
+    api::{JsonWebKeySet, JsonWebKeySetSpec},
     controller::{
         Class, ResourceKey,
         backoff::{self, chance, jittered},
@@ -205,11 +206,11 @@ fn next(outcome: &Outcome, failures: u32, resync: Duration) -> Reported {
 }
 
 fn after(applied: &Applied, resync: Duration) -> Reported {
-    let pending = applied.keys.iter().any(|key| key.state == KeyState::Pending);
+    let coming = applied.keys.iter().any(Key::is_coming);
     let delay = if applied.wrote() {
         // What was written has to be seen.
         Duration::ZERO
-    } else if pending && applied.waiting_for.is_empty() {
+    } else if coming && applied.waiting_for.is_empty() {
         PUBLICATION_DELAY
     } else {
         jittered(resync, chance())

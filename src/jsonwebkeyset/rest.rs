@@ -1,6 +1,6 @@
 //! Whether there is anything to do: pure but for the indexes that are asked, without a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -10,11 +10,12 @@ use super::{
     observe::{Linked, material_name},
     record::Record,
     rotation::{Key, Sight, Substance, Wishes, turn},
+    status::tells_who_is_waited_for,
 };
 use crate::{
     api::{
         JsonWebKeySet,
-        jsonwebkeyset::{KeyOrigin, KeyState},
+        jsonwebkeyset::{KeyOrigin, KeyState, KeyStatus},
     },
     controller::ResourceKey,
 };
@@ -45,7 +46,12 @@ pub fn at_rest(
     if !is_settled {
         return None;
     }
-    nothing_is_due(&record, &desired, &(context.linked_to)(key), now)
+    let linked = (context.linked_to)(key);
+    let conditions = resource.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    if !tells_who_is_waited_for(conditions, &waited_for(&record, &linked)) {
+        return None;
+    }
+    nothing_is_due(&record, &desired, &linked, now)
 }
 
 fn outputs_are_as_written(
@@ -77,6 +83,16 @@ fn outputs_are_as_written(
         )
 }
 
+/// The clients that lack a key that is to come, sorted.
+fn waited_for(record: &Record, linked: &[Linked]) -> Vec<String> {
+    let coming: Vec<_> = record.rotating().into_iter().filter(Key::is_coming).collect();
+    let lacks = |client: &&Linked| {
+        client.ever_linked && coming.iter().any(|key| !client.holds.contains(&key.kid))
+    };
+    let names: BTreeSet<_> = linked.iter().filter(lacks).map(|client| &client.name).collect();
+    names.into_iter().cloned().collect()
+}
+
 /// If the rotation leaves the keys as they are, provided that they are where they were: when the clock changes that, if it does.
 #[must_use]
 pub fn nothing_is_due(
@@ -90,13 +106,21 @@ pub fn nothing_is_due(
         |kid: &str| linked.iter().any(|client| client.ever_linked && !client.holds.contains(kid));
     let sight = |key: &Key| Sight {
         substance: Substance::Whole,
-        published: key.state != KeyState::Pending || !lacks(&key.kid),
+        published: !key.is_coming() || !lacks(&key.kid),
     };
     let sights: BTreeMap<_, _> = keys.iter().map(|key| (key.kid.clone(), sight(key))).collect();
-    // The Secret that they come from is as it was when they were read: the current one is the first.
-    let mut provided: Vec<&Key> =
-        keys.iter().filter(|key| key.origin == KeyOrigin::Imported).collect();
-    provided.sort_by_key(|key| key.state == KeyState::Retained);
+    // The Secret that they come from is as it was when they were read: its first key is the current one, or is to be it. Those
+    // that were in it no more have an end.
+    let is_provided = |key: &&KeyStatus| {
+        key.origin == KeyOrigin::Imported
+            && (key.state != KeyState::Retained || key.until.is_none())
+    };
+    let mut provided: Vec<&KeyStatus> = record.keys.iter().filter(is_provided).collect();
+    provided.sort_by_key(|key| match key.state {
+        KeyState::Pending | KeyState::Published => 0,
+        KeyState::Active => 1,
+        KeyState::Retained => 2,
+    });
     let provided = provided.into_iter().map(|key| key.kid.clone()).collect();
     let wishes = Wishes {
         rotate: record.rotate,
@@ -177,5 +201,25 @@ mod tests {
         assert_eq!(rest(&spec, &keys(false), &[client(&["a"])]), None);
         assert_eq!(rest(&spec, &keys(true), &[client(&["a"])]), FOREVER, "it waits for the client");
         assert_eq!(rest(&spec, &keys(true), &[client(&["a", "b"])]), None);
+    }
+
+    #[test]
+    fn an_imported_key_that_is_in_its_secret_no_more_has_an_end() {
+        let import = json!({ "secretRef": { "name": "source" } });
+        let spec = json!({ "algorithm": "ES256", "import": import });
+        let imported = |kid, state, end: Option<&str>| {
+            let mut key = key(kid, state, "2026-11-21T11:00:00Z", true);
+            key["origin"] = json!("Imported");
+            key["until"] = json!(end);
+            key
+        };
+        let current = imported("b", "Active", None);
+        let beside = json!([current, imported("c", "Retained", None)]);
+        assert_eq!(rest(&spec, &beside, &[]), FOREVER);
+        let end = "2026-11-22T11:00:00Z";
+        let former = json!([imported("a", "Retained", Some(end)), current]);
+        assert_eq!(rest(&spec, &former, &[]), until(end));
+        let next = json!([current, imported("c", "Published", Some("2026-11-21T12:00:00Z"))]);
+        assert_eq!(rest(&spec, &next, &[]), None, "it is to be the current one");
     }
 }

@@ -31,6 +31,8 @@ pub enum Outcome {
         desired: Box<Desired>,
         /// The keys.
         keys: Vec<Recorded>,
+        /// The id of a key that Hydra signs with and that is not to sign.
+        intruder: Option<String>,
     },
     /// What the pass had to do is done.
     Applied {
@@ -61,7 +63,7 @@ pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> Js
         ..former
     };
     let shown = match outcome {
-        Outcome::Recorded { desired, keys } => {
+        Outcome::Recorded { desired, keys, .. } => {
             record(&mut status, resource, desired, keys);
             if active_is_known(&status) {
                 // What is declared is reached by and by; what was reached stays.
@@ -191,6 +193,10 @@ fn applied_status(
 }
 
 fn coming(applied: &Applied) -> String {
+    if applied.keys.is_empty() {
+        return "each key that is imported is revoked: write another one into the Secret"
+            .to_owned();
+    }
     let kid = applied.keys.last().map(|key| key.kid.as_str()).unwrap_or_default();
     let waiting = waiting(applied).map(|waiting| format!("; {waiting}")).unwrap_or_default();
     format!("key {kid} is being published{waiting}")
@@ -214,13 +220,26 @@ fn synced(current: &Key, desired: &Desired, applied: &Applied) -> String {
     [Some(said), foreign, waiting(applied)].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
+/// What the message says of the clients that a rotation waits for begins with this.
+const WAITS: &str = "a new key waits until these OAuth2Clients hold it: ";
+
 fn waiting(applied: &Applied) -> Option<String> {
-    let names = &applied.waiting_for;
+    waits(&applied.waiting_for)
+}
+
+fn waits(names: &[String]) -> Option<String> {
     let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
     let more = if names.len() > shown.len() { ", …" } else { "" };
-    (!names.is_empty()).then(|| {
-        format!("a new key waits until these OAuth2Clients hold it: {}{more}", shown.join(", "))
-    })
+    (!names.is_empty()).then(|| format!("{WAITS}{}{more}", shown.join(", ")))
+}
+
+/// Whether the message of `Ready` says that the rotation waits for these clients, the first of them at least, and no others.
+#[must_use]
+pub fn tells_who_is_waited_for(conditions: &[Condition], names: &[String]) -> bool {
+    let ready = condition::get(conditions, ConditionType::Ready);
+    let message = ready.and_then(|ready| ready.message.as_deref()).unwrap_or_default();
+    let told = message.rsplit("; ").next().filter(|part| part.starts_with(WAITS));
+    told == waits(names).as_deref()
 }
 
 fn key_status(

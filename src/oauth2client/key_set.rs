@@ -217,31 +217,21 @@ pub struct LinkedClient {
     pub is_suspended: bool,
 }
 
-/// Those of `clients` that refer to the set `name` of `namespace` and are not being deleted.
-#[must_use]
-pub fn linked_clients<'a>(
-    clients: impl IntoIterator<Item = &'a OAuth2Client>,
-    namespace: &str,
-    name: &str,
-) -> Vec<LinkedClient> {
-    let refers = |client: &&OAuth2Client| {
-        let reference = client.spec.jwks_from.as_ref();
-        client.metadata.namespace.as_deref() == Some(namespace)
-            && client.metadata.deletion_timestamp.is_none()
-            && reference.is_some_and(|reference| reference.name == name)
-    };
-    let linked = |client: &OAuth2Client| {
+impl LinkedClient {
+    /// How `client` stands to the set that it refers to, by its status.
+    #[must_use]
+    pub fn of(client: &OAuth2Client) -> Self {
+        let set = client.spec.jwks_from.as_ref().map(|reference| &reference.name);
         let held = client.status.as_ref().and_then(|status| status.jwks.as_ref());
-        let held = held.filter(|held| held.name == name);
-        LinkedClient {
+        let held = held.filter(|held| Some(&held.name) == set);
+        Self {
             name: client.name_any(),
             holds: held.map(|held| held.keys.iter().cloned().collect()).unwrap_or_default(),
             digest: held.map(|held| held.digest.clone()),
             ever_linked: held.is_some(),
             is_suspended: client.is_suspended(),
         }
-    };
-    clients.into_iter().filter(refers).map(linked).collect()
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
 use kube::{ResourceExt, core::DeserializeGuard, runtime::watcher::Event};
 
 use super::{
-    key_set::{KeySet, Link},
+    key_set::{KeySet, Link, LinkedClient},
     survey::key_of,
 };
 use crate::{
@@ -30,33 +30,46 @@ pub struct KeySets {
 #[derive(Default)]
 struct Inner {
     sets: HashMap<ResourceKey, Arc<KeySet>>,
-    /// The set that a client refers to.
-    by_client: HashMap<ResourceKey, ResourceKey>,
+    /// The set that a client refers to, and how the client stands to it.
+    by_client: HashMap<ResourceKey, (ResourceKey, LinkedClient)>,
     by_set: HashMap<ResourceKey, BTreeSet<ResourceKey>>,
     /// Namespaces whose sets are known; `None`: those of all.
     listed: BTreeSet<Option<String>>,
 }
 
 impl KeySets {
-    /// `client` is as it is shown: what happens to its set concerns it from now on.
+    /// What happens to the set of `client` concerns it from now on.
     pub fn refer(&self, client: &OAuth2Client) {
-        let key = key_of(client);
-        let set = client.spec.jwks_from.as_ref();
-        let set = set.map(|reference| (key.0.clone(), reference.name.clone()));
-        let mut inner = self.lock();
-        if inner.by_client.get(&key) == set.as_ref() {
-            return;
-        }
-        inner.forget(&key);
-        if let Some(set) = set {
-            inner.by_set.entry(set.clone()).or_default().insert(key.clone());
-            inner.by_client.insert(key, set);
+        let known = self.lock().by_client.get(&key_of(client)).map(|(set, _)| set.clone());
+        if known != set_of(client) {
+            let _ = self.shown(client);
         }
     }
 
-    /// The client is gone.
-    pub fn forget(&self, client: &ResourceKey) {
-        self.lock().forget(client);
+    /// `client` is as its watch shows it. One that is being deleted needs no keys any more. Returns the sets whose rotation may go on with that, or has to wait.
+    #[must_use]
+    pub fn shown(&self, client: &OAuth2Client) -> Vec<ResourceKey> {
+        let key = key_of(client);
+        let set = set_of(client).filter(|_| client.metadata.deletion_timestamp.is_none());
+        let now = set.map(|set| (set, LinkedClient::of(client)));
+        let mut inner = self.lock();
+        if inner.by_client.get(&key) == now.as_ref() {
+            return Vec::new();
+        }
+        let mut affected = Vec::from_iter(inner.forget(&key));
+        if let Some((set, client)) = now {
+            inner.by_set.entry(set.clone()).or_default().insert(key.clone());
+            if !affected.contains(&set) {
+                affected.push(set.clone());
+            }
+            inner.by_client.insert(key, (set, client));
+        }
+        affected
+    }
+
+    /// The client is gone. Returns the set that it referred to.
+    pub fn forget(&self, client: &ResourceKey) -> Option<ResourceKey> {
+        self.lock().forget(client)
     }
 
     /// What is known of the set that `client` refers to.
@@ -72,10 +85,13 @@ impl KeySets {
         }
     }
 
-    /// The clients that refer to `set`.
+    /// The clients that refer to `set`, but those that are being deleted.
     #[must_use]
-    pub fn clients_of(&self, set: &ResourceKey) -> Vec<ResourceKey> {
-        self.lock().clients(set)
+    pub fn linked(&self, set: &ResourceKey) -> Vec<LinkedClient> {
+        let inner = self.lock();
+        let clients = inner.by_set.get(set).into_iter().flatten();
+        let known = clients.filter_map(|client| inner.by_client.get(client));
+        known.map(|(_, client)| client.clone()).collect()
     }
 
     /// Takes in what the watch of `scope` tells. `listed` are the sets of the list under way.
@@ -145,7 +161,7 @@ impl KeySets {
             let absent = inner
                 .by_client
                 .iter()
-                .filter(|(_, set)| in_scope(set) && !inner.sets.contains_key(*set));
+                .filter(|(_, (set, _))| in_scope(set) && !inner.sets.contains_key(set));
             affected.extend(absent.map(|(client, _)| client.clone()));
         }
         affected
@@ -165,15 +181,22 @@ impl Inner {
         self.by_set.get(set).into_iter().flatten().cloned().collect()
     }
 
-    fn forget(&mut self, client: &ResourceKey) {
-        let Some(set) = self.by_client.remove(client) else { return };
+    /// Returns the set that it referred to.
+    fn forget(&mut self, client: &ResourceKey) -> Option<ResourceKey> {
+        let (set, _) = self.by_client.remove(client)?;
         if let Some(clients) = self.by_set.get_mut(&set) {
             clients.remove(client);
             if clients.is_empty() {
                 self.by_set.remove(&set);
             }
         }
+        Some(set)
     }
+}
+
+fn set_of(client: &OAuth2Client) -> Option<ResourceKey> {
+    let reference = client.spec.jwks_from.as_ref()?;
+    Some((key_of(client).0, reference.name.clone()))
 }
 
 fn name_of(object: &WatchedSet) -> ResourceKey {

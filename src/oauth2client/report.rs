@@ -157,7 +157,7 @@ pub async fn undecodable(resource: &OAuth2Client, error: &str, context: &Context
 pub fn forget(key: &ResourceKey, context: &Context) {
     context.backoff.reset(key);
     context.referrers.forget(key);
-    context.key_sets.forget(key);
+    let _ = context.key_sets.forget(key);
     context.statuses.forget(key);
     context.sent.forget(key);
     context.looks.forget(key);

@@ -188,8 +188,8 @@ pub(super) fn run_controller(
                     |resource: &OAuth2Client| whereabouts(resource, &context.rules, name);
                 let scope = namespace.as_deref();
                 context.conflicts.follow(event, scope, &mut relisted, &whereabouts);
+                key_sets::client_shown(&of_clients, &context, event);
                 observe(event, &listed, &context);
-                key_sets::client_shown(&of_clients, event);
                 if let Some(observer) = &context.observer
                     && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)
                 {

@@ -5,12 +5,12 @@ use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, 
 use futures::{StreamExt, channel::mpsc, future::join_all, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::ConfigMap};
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt,
     core::PartialObjectMeta,
     runtime::{
         Controller,
         controller::{self, Action},
-        reflector::{self, ObjectRef, Store},
+        reflector::{self, ObjectRef},
         watcher,
     },
 };
@@ -26,13 +26,12 @@ use crate::{
         observe::Linked,
     },
     kubernetes::{ApiError, references::References, referrers::SecretEvent, streams},
-    oauth2client::{self, key_set::linked_clients},
+    oauth2client,
 };
 
-/// What the passes over key sets share, after those over clients. `stores` hold the clients.
+/// What the passes over key sets share, after those over clients.
 pub(super) fn context(
     clients: &Arc<oauth2client::Context>,
-    stores: Vec<Store<oauth2client::Watched>>,
     permissions: Permissions,
     concurrency: u16,
 ) -> Context {
@@ -48,7 +47,7 @@ pub(super) fn context(
         rivals: Rivals::default(),
         looks: Looks::default(),
         statuses: Statuses::default(),
-        linked_to: linked_to(clients.clone(), stores),
+        linked_to: linked_to(clients.clone()),
         observes: clients.observer.is_some(),
         limit: Semaphore::new(concurrency.into()),
         pass_limit: clients.pass_limit,
@@ -56,21 +55,10 @@ pub(super) fn context(
     }
 }
 
-/// Looks up the clients of a set in the stores.
-fn linked_to(
-    clients: Arc<oauth2client::Context>,
-    stores: Vec<Store<oauth2client::Watched>>,
-) -> LinkedTo {
+/// Looks up the clients of a set.
+fn linked_to(clients: Arc<oauth2client::Context>) -> LinkedTo {
     Box::new(move |set| {
-        let keys = clients.key_sets.clients_of(set);
-        let found = keys.iter().filter_map(|(namespace, name)| {
-            let object = ObjectRef::new(name).within(namespace);
-            let object = stores.iter().find_map(|store| store.get(&object))?;
-            object.0.as_ref().ok().cloned()
-        });
-        let found: Vec<_> = found.collect();
-        let linked = linked_clients(&found, &set.0, &set.1);
-        let linked = linked.into_iter().map(|client| Linked {
+        let linked = clients.key_sets.linked(set).into_iter().map(|client| Linked {
             name: client.name,
             holds: client.holds,
             ever_linked: client.ever_linked,
@@ -84,15 +72,25 @@ pub(super) fn heard(context: &Context, event: &SecretEvent) {
     context.rivals.wake(&context.secret_references.affected(event));
 }
 
-/// What the watch of clients says concerns the sets that they take their keys from.
-pub(super) fn client_shown(context: &Context, event: &watcher::Event<oauth2client::Watched>) {
-    if let watcher::Event::Apply(object) | watcher::Event::Delete(object) = event
-        && let Ok(client) = &object.0
-        && let Some(reference) = &client.spec.jwks_from
-    {
-        let namespace = client.metadata.namespace.clone().unwrap_or_default();
-        context.rivals.wake(&[(namespace, reference.name.clone())]);
-    }
+/// What the watch of clients says concerns the sets that they take their keys from. It has to be asked before the client is
+/// forgotten.
+pub(super) fn client_shown(
+    context: &Context,
+    clients: &oauth2client::Context,
+    event: &watcher::Event<oauth2client::Watched>,
+) {
+    let affected = match event {
+        watcher::Event::Apply(object) | watcher::Event::InitApply(object) => match &object.0 {
+            Ok(client) => clients.key_sets.shown(client),
+            Err(_) => Vec::new(),
+        },
+        watcher::Event::Delete(object) => {
+            let key = (object.namespace().unwrap_or_default(), object.name_any());
+            Vec::from_iter(clients.key_sets.forget(&key))
+        }
+        watcher::Event::Init | watcher::Event::InitDone => Vec::new(),
+    };
+    context.rivals.wake(&affected);
 }
 
 /// The scope of one watch of key sets.

@@ -18,6 +18,7 @@ mod support;
 #[path = "../contract/scripted_server.rs"]
 mod scripted_server;
 
+mod assertions;
 mod conflicts;
 mod corpus;
 mod crowd;
@@ -29,6 +30,8 @@ mod fields;
 mod guards;
 mod hostile;
 mod hydra_admin;
+mod key_sets;
+mod key_world;
 mod kstatus;
 mod lifecycle;
 mod linked_keys;
@@ -46,8 +49,10 @@ mod rivals;
 mod scale;
 mod secret_shape;
 mod secrets;
+mod set_names;
 mod signing;
 mod steady_state;
+mod system_sets;
 mod takeover;
 mod world;
 

@@ -18,6 +18,8 @@ enum Event {
     Arrive,
     /// The next pass comes to nothing after it has decided.
     Crash,
+    /// Somebody comes to know the keys who does not know those that are to come.
+    Newcomer,
     /// The private half of the current key is destroyed.
     Lose,
     /// A new key is asked for.
@@ -40,6 +42,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (10_000_i64..60_000).prop_map(Event::Wait),
         1 => (0_i64..5_000).prop_map(Event::SetBack),
         6 => Just(Event::Arrive),
+        1 => Just(Event::Newcomer),
         2 => Just(Event::Crash),
         1 => Just(Event::Lose),
         1 => Just(Event::Rotate),
@@ -101,6 +104,12 @@ impl World {
             Event::Wait(minutes) => self.now += shift(*minutes),
             Event::SetBack(minutes) => self.now -= shift(*minutes),
             Event::Arrive => self.arrived.extend(self.made.iter().cloned()),
+            Event::Newcomer => {
+                let unknown = self.keys.iter().filter(|key| key.is_coming());
+                for key in unknown {
+                    self.arrived.remove(&key.kid);
+                }
+            }
             Event::Crash => self.crash = true,
             Event::Lose => self.lost.extend(active(&self.keys).map(|key| key.kid.clone())),
             Event::Rotate => self.wishes.rotate = true,
@@ -204,7 +213,9 @@ impl World {
             prop_assert!(seen.is_some(), "a key signs that nobody knows");
             let due = later(*seen.unwrap(), self.rules.publish_before);
             prop_assert!(waived || self.now >= due, "a key signs too early");
+            prop_assert!(waived || sights[&key.kid].published, "somebody does not know the key");
         }
+        prop_assert!(turned.due.is_none_or(|due| due > self.now), "it is due already");
         for gone in &turned.gone {
             let unmade = sights.get(&gone.kid).is_none_or(|s| s.substance == Substance::Unmade);
             let ended = self.ended.get(&gone.kid).copied();

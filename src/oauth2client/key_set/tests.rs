@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     controller::Class,
-    oauth2client::{desired::desired, testing},
+    oauth2client::{desired::desired, key_sets::KeySets, testing},
 };
 
 fn key(kid: &str, state: &str, alg: &str) -> Value {
@@ -225,7 +225,11 @@ fn the_clients_of_a_set_are_those_that_refer_to_it() {
         deleted,
         elsewhere,
     ];
-    let linked = linked_clients(&clients, "team-a", "signing");
+    let sets = KeySets::default();
+    for client in &clients {
+        let _ = sets.shown(client);
+    }
+    let linked = sets.linked(&("team-a".into(), "signing".into()));
     let told: Vec<_> = linked
         .iter()
         .map(|client| {

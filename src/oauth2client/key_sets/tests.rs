@@ -94,3 +94,40 @@ fn a_list_speaks_for_its_namespace_alone() {
     assert_eq!(sets.relisted(None, &HashSet::new()).len(), 2, "it is a list of its own");
     assert_eq!(shown(&sets, &here), "absent");
 }
+
+#[test]
+fn a_rotation_hears_of_the_clients_that_it_waits_for() {
+    let sets = KeySets::default();
+    let tell = |client: &OAuth2Client| {
+        let affected = sets.shown(client);
+        affected.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(" ")
+    };
+    let holding = |set: &str, kids: &[&str]| {
+        let mut holding = client("app", Some(set));
+        let held = json!({ "jwks": { "name": set, "keys": kids, "digest": kids.concat() } });
+        holding.status = serde_json::from_value(held).unwrap();
+        holding
+    };
+    let holds = |set: &str| {
+        let linked = sets.linked(&("team-a".into(), set.into()));
+        let kids = linked.iter().flat_map(|client| client.holds.iter().cloned());
+        kids.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(tell(&client("app", None)), "");
+    assert_eq!(tell(&client("app", Some("signing"))), "signing");
+    assert_eq!(tell(&holding("signing", &["a"])), "signing");
+    assert_eq!(tell(&holding("signing", &["a"])), "", "nothing is new");
+    sets.refer(&client("app", Some("signing")));
+    assert_eq!(holds("signing"), "a", "a pass may begin with what is older");
+    assert_eq!(tell(&holding("signing", &["a", "b"])), "signing");
+    assert_eq!(holds("signing"), "a b");
+
+    assert_eq!(tell(&holding("other", &["c"])), "signing other", "it goes from one to the other");
+    assert_eq!((holds("signing"), holds("other")), (String::new(), "c".into()));
+    let mut deleted = holding("other", &["c"]);
+    deleted.metadata.deletion_timestamp =
+        serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    assert_eq!(tell(&deleted), "other", "nobody waits for it any more");
+    assert!(sets.linked(&("team-a".into(), "other".into())).is_empty());
+    assert_eq!(tell(&deleted), "");
+}
