@@ -195,7 +195,7 @@ async fn durations_may_change_on_the_way(generation: Generation) {
     })
     .await;
     assert_eq!(world.settles(NAME, &[Active]).await[0].kid, keys[1].kid);
-    change(json!({ "interval": "2s" })).await;
+    change(json!({ "interval": "2s", "retain": "1s" })).await;
     eventually("the next one comes", async || world.current(NAME).await != keys[1].kid).await;
     change(json!({ "interval": null })).await;
     world.set_ready(NAME).await;
