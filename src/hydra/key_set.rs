@@ -59,6 +59,15 @@ struct Row {
     jwk: Jwk,
 }
 
+impl StoredKey {
+    /// Whether it is what is left of a pair whose public row somebody has deleted: Hydra 1 does not publish it.
+    #[must_use]
+    pub fn lacks_its_public_row(&self) -> bool {
+        let [only] = self.rows.as_slice() else { return false };
+        only.starts_with(PRIVATE) && !self.jwk.is_symmetric()
+    }
+}
+
 impl KeySet {
     /// The keys in an answer.
     pub(super) fn of(document: Document) -> Result<Self, NotAJwk> {

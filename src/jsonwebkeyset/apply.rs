@@ -90,7 +90,7 @@ pub async fn apply(
 ) -> Result<Applied, Failure> {
     let mut work =
         Work { desired, observed, to, outputs: OutputStatuses::default(), kept: Vec::new() };
-    work.kept = work.kept_before(&changes);
+    work.kept.clone_from(&changes.keeps);
     let (made, restored) = work.make(&mut changes, record).await?;
     work.keep(&changes, record).await?;
     work.show(&changes).await?;
@@ -128,11 +128,6 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn kept_before(&self, changes: &Changes) -> Vec<Jwk> {
-        let is_kept = |key: &&Jwk| key.kid().is_some_and(|kid| changes.keeps.contains(kid));
-        self.observed.material.iter().filter(is_kept).cloned().collect()
-    }
-
     /// Brings the keys into Hydra. Returns those that are new, and those that were put back.
     async fn make(
         &mut self,

@@ -53,15 +53,15 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     for kid in &applied.made {
         notices.push(normal("KeyCreated", format!("Created key {kid}")).about(part(kid)));
     }
-    for kid in &applied.restored {
+    for kid in applied.restored.iter().filter(|kid| !applied.lost.contains(kid)) {
         let note = format!("Key {kid} was gone from Hydra or altered; put it back");
         notices.push(Notice::warning("DriftCorrected", RECONCILE, note).about(part(kid)));
     }
     let known = resource.status.as_ref().map_or(&[][..], |status| &status.keys);
     for kid in applied.lost.iter().filter(|kid| known.iter().any(|key| key.kid == **kid)) {
         let current = active(&applied.keys).is_some_and(|key| key.kid == *kid);
-        let is_new = record.settled && !applied.restored.is_empty();
-        if is_new || !current {
+        // Its public half was put back by this pass, and by no other.
+        if applied.restored.contains(kid) || !current {
             let note = format!(
                 "The private half of key {kid} is gone from Hydra and is kept nowhere else; another key takes its place"
             );

@@ -59,8 +59,8 @@ pub struct Changes {
     pub lost: Vec<String>,
     /// Clients that do not hold a new key yet.
     pub waiting_for: Vec<String>,
-    /// Keys that are kept in a Secret of ours.
-    pub keeps: BTreeSet<String>,
+    /// Keys that the operator has made, which it keeps in a Secret of its own.
+    pub keeps: Vec<Jwk>,
 }
 
 /// How a key gets into Hydra.
@@ -302,20 +302,33 @@ impl View<'_> {
     /// The private half of a key, from wherever it is; `intact` is what Hydra has.
     fn private(&self, kid: &str, intact: Option<&StoredKey>) -> Option<Jwk> {
         let observed = self.observed;
-        let fits = |key: &&Jwk| {
-            let recorded = self.record.public_key(kid);
-            key.kid() == Some(kid)
-                && key.is_private()
-                && recorded.is_none_or(|recorded| {
-                    key.public().is_none_or(|public| same_key(recorded, public))
-                })
-        };
+        let fits = |key: &&Jwk| self.fits(kid, key);
         let in_hydra = intact.map(|stored| &stored.jwk).filter(|key| key.is_private());
         let elsewhere = || {
             let imported = observed.imported.iter().flatten();
             observed.material.iter().chain(imported).chain(&observed.handed_out).find(fits)
         };
         in_hydra.or_else(elsewhere).cloned()
+    }
+
+    /// Whether `key` is the private half of the key `kid`, as far as that is recorded.
+    fn fits(&self, kid: &str, key: &Jwk) -> bool {
+        let recorded = self.record.public_key(kid);
+        key.kid() == Some(kid)
+            && key.is_private()
+            && recorded
+                .is_none_or(|recorded| key.public().is_none_or(|public| same_key(recorded, public)))
+    }
+
+    /// The keys that the operator has made, from its Secret or, where somebody took them out, from wherever they are.
+    fn keeps(&self, keys: &[Key], privates: &BTreeMap<String, Jwk>) -> Vec<Jwk> {
+        let made = keys.iter().filter(|key| key.origin == KeyOrigin::Operator);
+        let kept = made.filter_map(|key| {
+            let material = &self.observed.material;
+            let kept = material.iter().find(|kept| self.fits(&key.kid, kept));
+            kept.or_else(|| privates.get(&key.kid)).cloned()
+        });
+        kept.collect()
     }
 
     fn sights(&self) -> BTreeMap<String, Sight> {
@@ -367,11 +380,17 @@ impl View<'_> {
 
     fn changes(
         &self,
-        turn: Turn,
+        mut turn: Turn,
         sights: &BTreeMap<String, Sight>,
         wishes: &Wishes,
         foreign: Vec<String>,
     ) -> Changes {
+        // What the operator has stored, it has made, whether or not it came to record that.
+        for key in turn.keys.iter_mut().filter(|key| key.origin == KeyOrigin::Hydra) {
+            if self.observed.material.iter().any(|kept| self.fits(&key.kid, kept)) {
+                key.origin = KeyOrigin::Operator;
+            }
+        }
         let mut makes = Vec::new();
         let (mut publics, mut privates) = (BTreeMap::new(), BTreeMap::new());
         let mut published_kids = BTreeMap::new();
@@ -395,17 +414,19 @@ impl View<'_> {
             publics.extend(known.map(|public| (key.kid.clone(), public)));
             privates.extend(private.map(|private| (key.kid.clone(), private)));
         }
-        let kept = self.observed.material.iter().filter_map(Jwk::kid);
-        let keeps = kept.filter(|kid| turn.keys.iter().any(|key| key.kid == *kid));
         let coming = turn.keys.iter().filter(|key| key.is_coming());
         let waiting: BTreeSet<&str> = coming.flat_map(|key| self.lacking(&key.kid)).collect();
+        let was_coming = |kid: &str| {
+            let coming = [KeyState::Pending, KeyState::Published];
+            self.record.keys.iter().any(|key| key.kid == kid && coming.contains(&key.state))
+        };
         let is_lost = |key: &&Key| {
-            key.state != KeyState::Retained
+            (key.state != KeyState::Retained || was_coming(&key.kid))
                 && sights.get(&key.kid).is_some_and(|sight| sight.substance == Substance::Lost)
         };
         Changes {
             lost: turn.keys.iter().filter(is_lost).map(|key| key.kid.clone()).collect(),
-            keeps: keeps.map(ToOwned::to_owned).collect(),
+            keeps: self.keeps(&turn.keys, &privates),
             waiting_for: waiting.into_iter().map(ToOwned::to_owned).collect(),
             makes,
             publics,
@@ -427,13 +448,18 @@ impl View<'_> {
         wishes: &Wishes,
     ) -> Option<Make> {
         let is_provided = wishes.provided.is_some() && key.origin == KeyOrigin::Imported;
-        let in_hydra = intact.is_some_and(|stored| stored.jwk.is_private() || private.is_none());
-        if in_hydra {
+        let is_half =
+            |stored: &StoredKey| key.origin != KeyOrigin::Adopted && stored.lacks_its_public_row();
+        let in_hydra = intact.is_some_and(|stored| {
+            private.is_none() || (stored.jwk.is_private() && !is_half(stored))
+        });
+        if in_hydra && !self.desired.is_system {
             return None;
         }
         if self.desired.is_system {
-            let is_new =
-                key.state == KeyState::Pending && self.record.public_key(&key.kid).is_none();
+            let is_new = intact.is_none()
+                && key.state == KeyState::Pending
+                && self.record.public_key(&key.kid).is_none();
             return is_new.then_some(Make::ByHydra);
         }
         match (private, public) {

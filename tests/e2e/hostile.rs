@@ -28,7 +28,7 @@ use crate::{
     world::World,
 };
 
-const CASES: u32 = 300;
+pub const CASES: u32 = 300;
 /// What tries to leave a path, a query, a header, a text or an object.
 const ATTACKS: [&str; 16] = [
     "",
@@ -148,7 +148,7 @@ fn check(generation: Generation, hostile: &Hostile, asked: &[Request]) -> TestCa
     Ok(())
 }
 
-fn check_headers(request: &Request) -> TestCaseResult {
+pub fn check_headers(request: &Request) -> TestCaseResult {
     let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     let with_body = ["accept", "content-length", "content-type", "host", "user-agent"];
@@ -230,13 +230,13 @@ fn hostile() -> impl Strategy<Value = Hostile> {
     })
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub fn text() -> impl Strategy<Value = String> {
     let any = vec(any::<char>(), 0..24).prop_map(String::from_iter);
     prop_oneof![select(&ATTACKS[..]).prop_map(ToOwned::to_owned), any]
 }
 
 /// Values of the type that the schema asks for, with every field that it has.
-fn of_schema(schema: &Value) -> BoxedStrategy<Value> {
+pub fn of_schema(schema: &Value) -> BoxedStrategy<Value> {
     match (schema["type"].as_str(), schema["properties"].as_object()) {
         (Some("string"), _) => text().prop_map(Value::String).boxed(),
         (Some("integer"), _) => any::<i64>().prop_map(Value::from).boxed(),
