@@ -205,3 +205,6 @@ fn invalid(message: String) -> Failure {
 fn not_allowed(message: String) -> Failure {
     Failure::terminal(Reason::KeySetNameNotAllowed, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -356,9 +356,19 @@ impl View<'_> {
         let keeps = kept.filter(|kid| turn.keys.iter().any(|key| key.kid == *kid));
         let pending = turn.keys.iter().filter(|key| key.state == KeyState::Pending);
         let waiting: BTreeSet<&str> = pending.flat_map(|key| self.lacking(&key.kid)).collect();
+        let was = |kid: &str| {
+            let known = self.record.keys.iter().find(|known| known.kid == kid);
+            known.map_or(KeyState::Pending, |known| known.state)
+        };
+        // The current one is lost until another has taken its place, any other until it is given up, which it is at once.
         let is_lost = |key: &&Key| {
-            key.state != KeyState::Retained
-                && sights.get(&key.kid).is_some_and(|sight| sight.substance == Substance::Lost)
+            let counts = match was(&key.kid) {
+                KeyState::Active => key.state == KeyState::Active,
+                KeyState::Pending | KeyState::Published => true,
+                KeyState::Retained => false,
+            };
+            let sight = sights.get(&key.kid);
+            counts && sight.is_some_and(|sight| sight.substance == Substance::Lost)
         };
         Changes {
             lost: turn.keys.iter().filter(is_lost).map(|key| key.kid.clone()).collect(),
@@ -419,3 +429,6 @@ pub fn public(jwk: &Jwk, key: &Key) -> Option<PublicJwk> {
     public.retain(|member, _| MEMBERS.contains(&member.as_str()));
     Some(public)
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,7 +143,8 @@ pub fn turn(
     fresh: &str,
     now: Timestamp,
 ) -> Turn {
-    let mut work = Work { rules, sights, wishes, now, keys: keys.to_vec(), gone: Vec::new() };
+    let (keys, gone) = (keys.to_vec(), Vec::new());
+    let mut work = Work { rules, sights, wishes, now, keys, gone, lost_next: false };
     work.settle_times();
     work.revoke();
     work.dismiss();
@@ -161,6 +162,8 @@ struct Work<'a> {
     now: Timestamp,
     keys: Vec<Key>,
     gone: Vec<Key>,
+    /// Whether the successor of the current key cannot come, because its private half is lost.
+    lost_next: bool,
 }
 
 impl Work<'_> {
@@ -203,6 +206,11 @@ impl Work<'_> {
             let lost = work.sight(&key.kid).substance == Substance::Lost;
             key.is_coming() && (lost || !wanted || !work.rules.fit(key))
         };
+        let is_lost_next = |key: &Key| {
+            let lost = self.sight(&key.kid).substance == Substance::Lost;
+            key.is_coming() && lost && self.rules.fit(key)
+        };
+        self.lost_next = self.keys.iter().any(is_lost_next);
         self.take(|work, key| {
             let unmade = work.sight(&key.kid).substance == Substance::Unmade;
             unwanted(work, key) && unmade && !work.is_provided(&key.kid)
@@ -290,7 +298,7 @@ impl Work<'_> {
         let Some(active) = active(&self.keys) else { return true };
         let is_due = self.due_of(active).is_some_and(|due| self.now >= due);
         let lost = self.sight(&active.kid).substance == Substance::Lost;
-        self.wishes.rotate || is_due || lost || !self.rules.fit(active)
+        self.wishes.rotate || is_due || lost || self.lost_next || !self.rules.fit(active)
     }
 
     /// When the successor of the current key is to be made, by the clock.
