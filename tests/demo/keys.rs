@@ -117,11 +117,13 @@ async fn refusal(servers: &Servers, client: &str, keys: &SecretString) -> Result
         r#"ASSERTION=$(printf %s "$FORMER" | {} assert "$CLIENT_ID" {audience})"#,
         this_program()
     ));
-    screen::command(&oauth::assertion_command(servers.public_url(), SCOPE));
+    let command = oauth::assertion_command(servers.public_url(), SCOPE);
+    screen::command(&format!("{command} | jq -c '{{error}}'"));
     for _ in 0..100 {
         let assertion = assertion(keys, client, &audience)?;
         let answer = oauth::token_by_assertion(servers.public_url(), &assertion, SCOPE).await?;
-        if answer.status == 401 && answer.body["error"] == "invalid_client" {
+        // That the client has no such key, Hydra calls a bad request.
+        if matches!(answer.status, 400 | 401) {
             screen::output(&picked(&answer.body, &["error"]));
             return Ok(());
         }
