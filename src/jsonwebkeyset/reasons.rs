@@ -106,7 +106,10 @@ pub const EVENTS: &[EventReason] = &[
     normal("OutputDeleted", "a Secret or ConfigMap that the spec names no more was deleted"),
     normal("KeysDeleted", "the keys were removed from Hydra, with the resource"),
     normal("KeysOrphaned", "the resource went and left its keys in Hydra, and its outputs"),
-    warning("KeysReleased", "the resource went without asking Hydra, where its keys may still be"),
+    warning(
+        "KeysReleased",
+        "the resource went and left its keys in Hydra untouched: as the annotation `hydra.ory.sh/release` asks, or because it may not have the set any more",
+    ),
 ];
 
 /// The part of the page about this kind, in Markdown.
