@@ -12,7 +12,7 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Show an OAuth2Client become a working client, on real servers (KEEP=1 keeps them up)
+demo: ## Show a client and its keys come to life, on real servers (KEEP=1 keeps them up)
 	@tests/servers/build etcd kubernetes kubectl hydra2 >/dev/null
 	@cargo build --locked --example demo --bins
 	@cargo run --locked --quiet --example demo -- $(if $(KEEP),--keep)

@@ -1,4 +1,4 @@
-//! A Kubernetes operator that makes the OAuth 2.0 clients of Ory Hydra declarative.
+//! A Kubernetes operator that makes the OAuth 2.0 clients and JSON Web Key sets of Ory Hydra declarative.
 //!
 //! Data flows one way, and everything that decides is synchronous and pure:
 //!
@@ -16,6 +16,8 @@
 //! | [`jose`] | JSON Web Keys: made, read, written | know Hydra or Kubernetes |
 //! | [`secret_template`] | the rules of templates of objects that are written | do IO |
 //! | [`oauth2client`] | the reconcile of an `OAuth2Client` | |
+//! | [`jsonwebkeyset`] | the reconcile of a `JsonWebKeySet` | |
+//! | [`reasons`] | the page of all reasons | |
 //! | [`operator`] | the composition root | decide anything |
 
 pub mod admin;
@@ -31,6 +33,7 @@ pub mod kubernetes;
 pub mod metrics;
 pub mod oauth2client;
 pub mod operator;
+pub mod reasons;
 pub mod secret_template;
 pub mod settings;
 pub mod shutdown;

@@ -13,8 +13,7 @@ use hydra_operator::{
     api,
     cli::{Cli, Command},
     metrics::Metrics,
-    oauth2client::reasons,
-    operator,
+    operator, reasons,
     settings::Settings,
     shutdown, telemetry,
 };

@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod claims;
 pub mod looks;
 pub mod outcome;
+pub mod reasons;
 pub mod resync;
 pub mod statuses;
 pub mod wakers;

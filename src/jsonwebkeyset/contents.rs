@@ -94,3 +94,6 @@ fn pem_file(keys: &[&Jwk]) -> Result<SecretString, Failure> {
     }
     Ok(file.into())
 }
+
+#[cfg(test)]
+mod tests;

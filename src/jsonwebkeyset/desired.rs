@@ -224,3 +224,6 @@ fn invalid(message: String) -> Failure {
 fn not_allowed(message: String) -> Failure {
     Failure::terminal(Reason::KeySetNameNotAllowed, message)
 }
+
+#[cfg(test)]
+mod tests;

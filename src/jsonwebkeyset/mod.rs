@@ -18,12 +18,14 @@ pub mod notices;
 pub mod observe;
 pub mod pass;
 pub mod plan;
-
+pub mod reasons;
 pub mod record;
 mod report;
 pub mod rest;
 pub mod rotation;
 pub mod status;
+#[cfg(test)]
+mod testing;
 
 use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Instant};
 

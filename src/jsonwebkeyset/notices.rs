@@ -60,8 +60,9 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     let known = resource.status.as_ref().map_or(&[][..], |status| &status.keys);
     for kid in applied.lost.iter().filter(|kid| known.iter().any(|key| key.kid == **kid)) {
         let current = active(&applied.keys).is_some_and(|key| key.kid == *kid);
-        // Its public half was put back by this pass, and by no other.
-        if applied.restored.contains(kid) || !current {
+        // Once: in the pass that puts its public half back, where that can be, or makes its successor.
+        let is_new = applied.restored.contains(kid) || !applied.made.is_empty();
+        if is_new || !current {
             let note = format!(
                 "The private half of key {kid} is gone from Hydra and is kept nowhere else; another key takes its place"
             );
@@ -158,3 +159,6 @@ fn transition(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -416,13 +416,19 @@ impl View<'_> {
         }
         let coming = turn.keys.iter().filter(|key| key.is_coming());
         let waiting: BTreeSet<&str> = coming.flat_map(|key| self.lacking(&key.kid)).collect();
-        let was_coming = |kid: &str| {
-            let coming = [KeyState::Pending, KeyState::Published];
-            self.record.keys.iter().any(|key| key.kid == kid && coming.contains(&key.state))
+        let was = |kid: &str| {
+            let known = self.record.keys.iter().find(|known| known.kid == kid);
+            known.map_or(KeyState::Pending, |known| known.state)
         };
+        // The current one is lost until another has taken its place, any other until it is given up, which it is at once.
         let is_lost = |key: &&Key| {
-            (key.state != KeyState::Retained || was_coming(&key.kid))
-                && sights.get(&key.kid).is_some_and(|sight| sight.substance == Substance::Lost)
+            let counts = match was(&key.kid) {
+                KeyState::Active => key.state == KeyState::Active,
+                KeyState::Pending | KeyState::Published => true,
+                KeyState::Retained => false,
+            };
+            let sight = sights.get(&key.kid);
+            counts && sight.is_some_and(|sight| sight.substance == Substance::Lost)
         };
         Changes {
             lost: turn.keys.iter().filter(is_lost).map(|key| key.kid.clone()).collect(),
@@ -488,3 +494,6 @@ pub fn public(jwk: &Jwk, key: &Key) -> Option<PublicJwk> {
     public.retain(|member, _| MEMBERS.contains(&member.as_str()));
     Some(public)
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,7 @@ pub fn turn(
         keys: keys.to_vec(),
         gone: Vec::new(),
         replaces: false,
+        lost_next: false,
     };
     work.settle_times();
     work.revoke();
@@ -178,6 +179,8 @@ struct Work<'a> {
     gone: Vec<Key>,
     /// Whether a key is gone that was to come, and is still asked for.
     replaces: bool,
+    /// Whether the successor of the current key cannot come, because its private half is lost.
+    lost_next: bool,
 }
 
 impl Work<'_> {
@@ -221,6 +224,11 @@ impl Work<'_> {
             let lost = work.sight(&key.kid).substance == Substance::Lost;
             key.is_coming() && (lost || !wanted || !work.rules.fit(key))
         };
+        let is_lost_next = |key: &Key| {
+            let lost = self.sight(&key.kid).substance == Substance::Lost;
+            key.is_coming() && lost && self.rules.fit(key)
+        };
+        self.lost_next = self.keys.iter().any(is_lost_next);
         self.take(|work, key| {
             let unmade = work.sight(&key.kid).substance == Substance::Unmade;
             unwanted(work, key) && unmade && !work.is_provided(&key.kid)
@@ -309,7 +317,8 @@ impl Work<'_> {
         let Some(active) = active(&self.keys) else { return true };
         let is_due = self.due_of(active).is_some_and(|due| self.now >= due);
         let lost = self.sight(&active.kid).substance == Substance::Lost;
-        self.wishes.rotate || self.replaces || is_due || lost || !self.rules.fit(active)
+        let is_asked = self.wishes.rotate || self.replaces || self.lost_next;
+        is_asked || is_due || lost || !self.rules.fit(active)
     }
 
     /// When the successor of the current key is to be made, by the clock.

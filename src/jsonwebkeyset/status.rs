@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{
         Condition, ConditionStatus, ConditionType, JsonWebKeySet, JsonWebKeySetStatus, condition,
-        jsonwebkeyset::{KeyState, KeyStatus, OutputStatuses},
+        jsonwebkeyset::{KeyOrigin, KeyState, KeyStatus, OutputStatuses},
     },
     controller::Class,
     jose::PublicJwk,
@@ -151,7 +151,9 @@ fn record(
         |recorded: &Recorded| key_status(&recorded.key, recorded.public.as_ref(), desired, false);
     status.keys.extend(keys.iter().map(entry));
     status.set_name = Some(desired.set.as_str().to_owned());
-    handle_rotate(status, resource);
+    if keys.iter().any(|recorded| recorded.key.origin != KeyOrigin::Adopted) {
+        handle_rotate(status, resource);
+    }
 }
 
 /// Whoever asked for a new key has it recorded now, or another was on its way already.
@@ -193,11 +195,10 @@ fn applied_status(
 }
 
 fn coming(applied: &Applied) -> String {
-    if applied.keys.is_empty() {
-        return "each key that is imported is revoked: write another one into the Secret"
+    let Some(kid) = applied.keys.last().map(|key| key.kid.as_str()) else {
+        return "there is no key that may be used: write another one into the Secret of spec.import"
             .to_owned();
-    }
-    let kid = applied.keys.last().map(|key| key.kid.as_str()).unwrap_or_default();
+    };
     let waiting = waiting(applied).map(|waiting| format!("; {waiting}")).unwrap_or_default();
     format!("key {kid} is being published{waiting}")
 }
@@ -265,3 +266,6 @@ fn rounded(time: Timestamp) -> Timestamp {
     let round = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc);
     time.round(round).unwrap_or(time)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,32 +1,9 @@
-//! What each reason of a condition or an event means, for people: the page `docs/reasons.md`.
-
-use std::fmt::Write;
+//! What each reason of a condition or an event of an `OAuth2Client` means, for people: its part of `docs/reasons.md`.
 
 use super::error::Reason;
+use crate::controller::reasons::{EventReason, events, explain, normal, table, warning};
 
-/// Says of every [`Reason`] why it is shown and what helps. One that is missing does not compile.
-macro_rules! explain {
-    ($($reason:ident { cause: $cause:literal, remedy: $remedy:literal $(,)? })+) => {
-        impl Reason {
-            /// All reasons, in the order of the page.
-            pub const ALL: &[Self] = &[$(Self::$reason),+];
-
-            /// Why it is shown, in Markdown.
-            #[must_use]
-            pub const fn cause(self) -> &'static str {
-                match self { $(Self::$reason => $cause),+ }
-            }
-
-            /// What helps, in Markdown.
-            #[must_use]
-            pub const fn remedy(self) -> &'static str {
-                match self { $(Self::$reason => $remedy),+ }
-            }
-        }
-    };
-}
-
-explain! {
+explain! { Reason;
     Synced {
         cause: "everything is as declared",
         remedy: "none needed",
@@ -140,129 +117,77 @@ impl Reason {
     }
 }
 
-/// A reason that only events have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventReason {
-    /// `Normal` or `Warning`.
-    pub kind: &'static str,
-    /// The reason as it stands in the event.
-    pub reason: &'static str,
-    /// When it is published, in Markdown.
-    pub meaning: &'static str,
-}
-
-const fn event(kind: &'static str, reason: &'static str, meaning: &'static str) -> EventReason {
-    EventReason { kind, reason, meaning }
-}
-
 /// The reasons that only events have.
 pub const EVENTS: &[EventReason] = &[
-    event(
-        "Normal",
-        "SecretCreated",
-        "the Secret was made again, or for a client that was there before",
-    ),
-    event("Normal", "SecretUpdated", "the operator's Secret was put into its declared form"),
-    event("Normal", "SecretMoved", "`secretName` changed: the former Secret was deleted"),
-    event(
-        "Normal",
+    normal("SecretCreated", "the Secret was made again, or for a client that was there before"),
+    normal("SecretUpdated", "the operator's Secret was put into its declared form"),
+    normal("SecretMoved", "`secretName` changed: the former Secret was deleted"),
+    normal(
         "SecretInherited",
         "the Secret of a former resource of the same name was taken over with its client",
     ),
-    event(
-        "Normal",
-        "ClientReplaced",
-        "the client was given up for the one that the user's Secret names",
-    ),
-    event("Normal", "ClientCreated", "the client was made in Hydra"),
-    event(
-        "Normal",
-        "ClientUpdated",
-        "the client follows an edit or a new secret; names the fields",
-    ),
-    event(
-        "Warning",
-        "DriftCorrected",
-        "the client was changed or deleted in Hydra, and is as before",
-    ),
-    event(
-        "Warning",
-        "ClientLeftBehind",
-        "a move left the client in its former Hydra; the note says why",
-    ),
-    event(
-        "Warning",
+    normal("ClientReplaced", "the client was given up for the one that the user's Secret names"),
+    normal("ClientCreated", "the client was made in Hydra"),
+    normal("ClientUpdated", "the client follows an edit or a new secret; names the fields"),
+    warning("DriftCorrected", "the client was changed or deleted in Hydra, and is as before"),
+    warning("ClientLeftBehind", "a move left the client in its former Hydra; the note says why"),
+    warning(
         "DuplicateClients",
         "other clients in Hydra carry the owner mark of the resource; they are left as they are",
     ),
-    event(
-        "Normal",
+    normal(
         "DuplicateClientDeleted",
         "such a client was deleted, as `--remove-duplicate-clients` says",
     ),
-    event("Normal", "ClientDeleted", "the client was deleted from Hydra, with its resource"),
-    event("Normal", "ClientOrphaned", "the resource went and left its client in Hydra"),
-    event(
-        "Warning",
+    normal("ClientDeleted", "the client was deleted from Hydra, with its resource"),
+    normal("ClientOrphaned", "the resource went and left its client in Hydra"),
+    warning(
         "ClientReleased",
         "the resource went without asking Hydra, where its client may still be",
     ),
 ];
 
-/// The page that lists all reasons, in Markdown.
+/// The part of the page about this kind, in Markdown.
 #[must_use]
-pub fn page() -> String {
-    let mut page = String::from(
-        "<!-- Written by `make docs` from src/oauth2client/reasons.rs. -->\n\
-         # Reasons\n\n\
-         What the conditions `Ready`, `Reconciling` and `Stalled` of an `OAuth2Client` give as \
-         their reason, and the\n\
-         `hydra_operator_outcomes_total` metric as its label. `Reconciling=True`: the operator \
-         tries again by itself.\n\
-         `Stalled=True`: it needs you. `statusCode` is that of `status.reconciliationError`, as \
-         in hydra-maester; where\n\
-         it is left out here, it is `CLIENT_REGISTRATION_FAILED` until Hydra has the client, and \
-         `CLIENT_UPDATE_FAILED` from then on.\n\n\
-         | reason | cause | remedy | statusCode |\n|---|---|---|---|\n",
-    );
-    for reason in Reason::ALL {
-        let name = format!("`{}`", reason.as_str());
-        row(&mut page, &[&name, reason.cause(), reason.remedy(), &reason.code()]);
-    }
-    page.push_str(
-        "\n## Events\n\n\
-         Each reason above is also that of an event when it begins; `Synced` when a trouble is \
-         over. Further ones:\n\n\
-         | event | type | published when |\n|---|---|---|\n",
-    );
-    for event in EVENTS {
-        row(&mut page, &[&format!("`{}`", event.reason), event.kind, event.meaning]);
-    }
-    page
-}
-
-fn row(page: &mut String, cells: &[&str]) {
-    // Writing into a text cannot fail.
-    let _ = writeln!(page, "| {} |", cells.join(" | "));
+pub fn section() -> String {
+    let row = |reason: &Reason| {
+        [
+            format!("`{}`", reason.as_str()),
+            reason.cause().to_owned(),
+            reason.remedy().to_owned(),
+            reason.code(),
+        ]
+    };
+    let reasons = table(["reason", "cause", "remedy", "statusCode"], Reason::ALL.iter().map(row));
+    format!(
+        "## OAuth2Client\n\n\
+         `statusCode` is that of `status.reconciliationError`, as in hydra-maester; where it is left out here, it is\n\
+         `CLIENT_REGISTRATION_FAILED` until Hydra has the client, and `CLIENT_UPDATE_FAILED` from then on.\n\n\
+         {reasons}\n\
+         ### Events of an OAuth2Client\n\n\
+         {}",
+        events(EVENTS)
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::reasons::testing::{assert_all_events_are_told, assert_explained};
 
     #[test]
     fn every_reason_is_explained_in_one_row() {
-        let page = page();
-        for reason in Reason::ALL {
-            let name = format!("| `{}` | ", reason.as_str());
-            let row: Vec<_> = page.lines().filter(|line| line.starts_with(&name)).collect();
-            assert_eq!(row.len(), 1, "{name}");
-            assert_eq!(row[0].matches(" | ").count(), 3, "{name}");
-            assert!(!reason.cause().is_empty() && !reason.remedy().is_empty(), "{name}");
-        }
+        let all = Reason::ALL.iter();
+        let all: Vec<_> = all.map(|r| (r.as_str(), r.cause(), r.remedy())).collect();
+        assert_explained(&section(), 4, &all);
         for event in EVENTS {
             let clashes = Reason::ALL.iter().any(|reason| reason.as_str() == event.reason);
             assert!(!clashes, "{} is told twice", event.reason);
         }
+    }
+
+    #[test]
+    fn every_event_is_told() {
+        assert_all_events_are_told("oauth2client", EVENTS);
     }
 }

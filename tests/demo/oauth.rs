@@ -6,6 +6,8 @@ use url::form_urlencoded;
 
 use crate::support::hydra_api::{Answer, http};
 
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// How a client identifies itself at the token endpoint (RFC 6749 section 2.3.1).
 pub struct Credentials {
     /// `CLIENT_ID`
@@ -45,7 +47,48 @@ pub fn introspect_command(admin_url: &str) -> String {
     format!("curl -s -d token=\"$TOKEN\" {}", introspection_endpoint(admin_url))
 }
 
-fn token_endpoint(public_url: &str) -> String {
+/// Asks for a token with `scope` by the client credentials grant, with an assertion in place of a secret (RFC 7523 section 2.2).
+pub async fn token_by_assertion(
+    public_url: &str,
+    assertion: &SecretString,
+    scope: &str,
+) -> Result<Answer, String> {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("scope", scope),
+        ("client_assertion_type", ASSERTION_TYPE),
+        ("client_assertion", assertion.expose_secret()),
+    ];
+    send(http().post(token_endpoint(public_url)), &form).await
+}
+
+/// The same as a command.
+pub fn assertion_command(public_url: &str, scope: &str) -> String {
+    format!(
+        "curl -s -d grant_type=client_credentials -d scope={scope} -d client_assertion_type={ASSERTION_TYPE} \\\n     \
+         -d client_assertion=\"$ASSERTION\" {}",
+        token_endpoint(public_url)
+    )
+}
+
+/// The status code of the answer to a request for the key set `name`. What it holds is nobody's business here.
+pub async fn key_set(admin_url: &str, name: &str) -> Result<u16, String> {
+    let request = http().get(key_set_address(admin_url, name));
+    let answer = request.send().await.map_err(|error| error.to_string())?;
+    Ok(answer.status().as_u16())
+}
+
+/// The same as a command.
+pub fn key_set_command(admin_url: &str, name: &str) -> String {
+    format!(r"curl -s -o /dev/null -w 'HTTP %{{http_code}}\n' {}", key_set_address(admin_url, name))
+}
+
+fn key_set_address(admin_url: &str, name: &str) -> String {
+    format!("{}/admin/keys/{name}", admin_url.trim_end_matches('/'))
+}
+
+/// Where tokens are asked for, which is also whom an assertion is for.
+pub fn token_endpoint(public_url: &str) -> String {
     format!("{}/oauth2/token", public_url.trim_end_matches('/'))
 }
 

@@ -65,6 +65,7 @@ impl Servers {
         }
         screen::command("kubectl apply -f deploy/examples/");
         screen::command("kubectl explain oauth2client.spec");
+        screen::command("kubectl explain jsonwebkeyset.spec");
         screen::note(&format!("Hydra, public port: {}", self.public_url()));
         screen::note(&format!("Hydra, admin port:  {}", self.admin_url()));
         screen::note(&format!("Operator:           {}/metrics", self.operator.admin_url()));

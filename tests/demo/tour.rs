@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::{
+    keys,
     oauth::{self, Credentials},
     screen,
     servers::Servers,
@@ -32,7 +33,7 @@ pub async fn tour(servers: &Servers) -> Result<(), String> {
     expect_refusal(servers, &credentials).await?;
     kubectl(servers, &["wait", "--for=delete", "secret/shop-credentials", "--timeout=30s"])?;
     screen::note("The Secret has gone with it.");
-    Ok(())
+    Box::pin(keys::tour(servers)).await
 }
 
 fn declare(servers: &Servers) -> Result<(), String> {
@@ -101,27 +102,39 @@ fn wait_until_ready(servers: &Servers) -> Result<(), String> {
 
 /// Reads a value of the Secret into a variable, as one does in a shell.
 fn secret_value(servers: &Servers, key: &str) -> Result<String, String> {
-    let template = format!("go-template={{{{.data.{key} | base64decode}}}}");
-    let args = ["get", "secret", "shop-credentials", "-o", &template];
-    screen::command(&format!("{key}=$(kubectl {})", screen::quoted(&args)));
+    value_of(servers, "shop-credentials", key, key)
+}
+
+/// Reads a value of a Secret into a variable, as one does in a shell.
+pub fn value_of(
+    servers: &Servers,
+    secret: &str,
+    key: &str,
+    variable: &str,
+) -> Result<String, String> {
+    let value =
+        if key.contains('.') { format!("index .data {key:?}") } else { format!(".data.{key}") };
+    let template = format!("go-template={{{{{value} | base64decode}}}}");
+    let args = ["get", "secret", secret, "-o", &template];
+    screen::command(&format!("{variable}=$(kubectl {})", screen::quoted(&args)));
     servers.kubectl(&args)
 }
 
 /// Runs kubectl and shows what it prints.
-fn kubectl(servers: &Servers, args: &[&str]) -> Result<(), String> {
+pub fn kubectl(servers: &Servers, args: &[&str]) -> Result<(), String> {
     screen::command(&format!("kubectl {}", screen::quoted(args)));
     screen::output(&servers.kubectl(args)?);
     Ok(())
 }
 
 /// Some members of an object, in one line.
-fn picked(body: &Value, members: &[&str]) -> String {
+pub fn picked(body: &Value, members: &[&str]) -> String {
     let members = members.iter().map(|name| format!("{}:{}", json!(name), body[*name]));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }
 
 /// An answer that was not expected. Not its whole body, which may hold a token.
-fn described(what: &str, answer: &Answer) -> String {
+pub fn described(what: &str, answer: &Answer) -> String {
     let members = picked(&answer.body, &["error", "error_description", "active", "scope"]);
     format!("{what}: HTTP {}, {members}", answer.status)
 }

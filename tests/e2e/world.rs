@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Deref};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hydra_operator::{
     api::{Condition, ConditionType, OAuth2Client, RECONCILE_REQUESTED_ANNOTATION, condition},
+    jsonwebkeyset,
     oauth2client::{error::Reason, reasons::EVENTS},
 };
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
@@ -327,8 +328,14 @@ impl World {
 /// The page of the reasons names the event.
 fn assert_documented(event: &Event) {
     let reason = event.reason.as_deref().unwrap_or_default();
-    let of_condition = Reason::ALL.iter().any(|known| known.as_str() == reason);
-    let of_event = EVENTS
+    let kind = event.regarding.as_ref().and_then(|regarding| regarding.kind.as_deref());
+    let (of_condition, events) = if kind == Some("JsonWebKeySet") {
+        let mut known = jsonwebkeyset::error::Reason::ALL.iter().map(|known| known.as_str());
+        (known.any(|known| known == reason), jsonwebkeyset::reasons::EVENTS)
+    } else {
+        (Reason::ALL.iter().any(|known| known.as_str() == reason), EVENTS)
+    };
+    let of_event = events
         .iter()
         .any(|known| known.reason == reason && Some(known.kind) == event.type_.as_deref());
     assert!(of_condition || of_event, "docs/reasons.md does not name {event:?}");
