@@ -290,6 +290,12 @@ impl Work<'_> {
             return Ok(());
         };
         let data = contents::private(private, &changes.turn.keys, &changes.privates)?;
+        if let (true, OutputState::Ours(held)) = (changes.turn.keys.is_empty(), state) {
+            // All are revoked, and nothing is to come by itself.
+            let what = format!("Secret {}", private.name);
+            let deleted = self.to.sources.secrets.delete(&private.name, held.version()).await;
+            return deleted.map_err(|error| error::kubernetes(&format!("delete {what}"), &error));
+        }
         // Without a current key, or without its private half, what was handed out stays.
         let Some(mut data) = data else {
             let held = state.held().map(|held| output_status(&private.name, held.version()));

@@ -92,6 +92,7 @@ pub fn plan(
         return Ok(Plan::Record(adopted));
     }
     let keys = record.rotating();
+    view.check_import()?;
     view.check_links(&keys)?;
     view.check_algorithm()?;
     let sights = view.sights();
@@ -200,6 +201,22 @@ impl View<'_> {
         };
         let public = public(&stored.jwk, &key);
         Recorded { key, public }
+    }
+
+    /// A kid means one key for ever: those who check signatures keep copies.
+    fn check_import(&self) -> Result<(), Failure> {
+        let taken = |key: &&Jwk| {
+            let kid = key.kid().unwrap_or_default();
+            let foreign = || self.stored(kid).filter(|_| !self.is_ours(kid))?.jwk.public();
+            let known = self.record.public_key(kid).or_else(foreign);
+            known.zip(key.public()).is_some_and(|(known, public)| !same_key(known, public))
+        };
+        let Some(key) = self.observed.imported.iter().flatten().find(taken) else { return Ok(()) };
+        let kid = key.kid().unwrap_or_default();
+        let message = format!(
+            "the set holds another key of the kid {kid} than the Secret to import from: give the new key another kid, or none"
+        );
+        Err(Failure::terminal(Reason::InvalidImport, message))
     }
 
     /// Hydra lets a client sign with one algorithm alone.

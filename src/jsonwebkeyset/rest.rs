@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{
         JsonWebKeySet,
-        jsonwebkeyset::{KeyOrigin, KeyState},
+        jsonwebkeyset::{KeyOrigin, KeyState, KeyStatus},
     },
     controller::ResourceKey,
 };
@@ -93,10 +93,18 @@ pub fn nothing_is_due(
         published: key.state != KeyState::Pending || !lacks(&key.kid),
     };
     let sights: BTreeMap<_, _> = keys.iter().map(|key| (key.kid.clone(), sight(key))).collect();
-    // The Secret that they come from is as it was when they were read: the current one is the first.
-    let mut provided: Vec<&Key> =
-        keys.iter().filter(|key| key.origin == KeyOrigin::Imported).collect();
-    provided.sort_by_key(|key| key.state == KeyState::Retained);
+    // The Secret that they come from is as it was when they were read: its first key is the current one, or is to be it. Those
+    // that were in it no more have an end.
+    let is_provided = |key: &&KeyStatus| {
+        key.origin == KeyOrigin::Imported
+            && (key.state != KeyState::Retained || key.until.is_none())
+    };
+    let mut provided: Vec<&KeyStatus> = record.keys.iter().filter(is_provided).collect();
+    provided.sort_by_key(|key| match key.state {
+        KeyState::Pending | KeyState::Published => 0,
+        KeyState::Active => 1,
+        KeyState::Retained => 2,
+    });
     let provided = provided.into_iter().map(|key| key.kid.clone()).collect();
     let wishes = Wishes {
         rotate: record.rotate,
@@ -177,5 +185,25 @@ mod tests {
         assert_eq!(rest(&spec, &keys(false), &[client(&["a"])]), None);
         assert_eq!(rest(&spec, &keys(true), &[client(&["a"])]), FOREVER, "it waits for the client");
         assert_eq!(rest(&spec, &keys(true), &[client(&["a", "b"])]), None);
+    }
+
+    #[test]
+    fn an_imported_key_that_is_in_its_secret_no_more_has_an_end() {
+        let import = json!({ "secretRef": { "name": "source" } });
+        let spec = json!({ "algorithm": "ES256", "import": import });
+        let imported = |kid, state, end: Option<&str>| {
+            let mut key = key(kid, state, "2026-11-21T11:00:00Z", true);
+            key["origin"] = json!("Imported");
+            key["until"] = json!(end);
+            key
+        };
+        let current = imported("b", "Active", None);
+        let beside = json!([current, imported("c", "Retained", None)]);
+        assert_eq!(rest(&spec, &beside, &[]), FOREVER);
+        let end = "2026-11-22T11:00:00Z";
+        let former = json!([imported("a", "Retained", Some(end)), current]);
+        assert_eq!(rest(&spec, &former, &[]), until(end));
+        let next = json!([current, imported("c", "Published", Some("2026-11-21T12:00:00Z"))]);
+        assert_eq!(rest(&spec, &next, &[]), None, "it is to be the current one");
     }
 }

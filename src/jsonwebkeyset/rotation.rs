@@ -143,7 +143,18 @@ pub fn turn(
     fresh: &str,
     now: Timestamp,
 ) -> Turn {
-    let mut work = Work { rules, sights, wishes, now, keys: keys.to_vec(), gone: Vec::new() };
+    let is_good = |kid: &&String| wishes.revoke.as_ref() != Some(*kid);
+    let provided = |kids: &Vec<String>| kids.iter().filter(is_good).cloned().collect();
+    let mut work = Work {
+        rules,
+        sights,
+        wishes,
+        provided: wishes.provided.as_ref().map(provided),
+        now,
+        keys: keys.to_vec(),
+        gone: Vec::new(),
+        replaces: false,
+    };
     work.settle_times();
     work.revoke();
     work.dismiss();
@@ -158,9 +169,13 @@ struct Work<'a> {
     rules: &'a Rules,
     sights: &'a BTreeMap<String, Sight>,
     wishes: &'a Wishes,
+    /// The ids of the keys that are provided and not revoked.
+    provided: Option<Vec<String>>,
     now: Timestamp,
     keys: Vec<Key>,
     gone: Vec<Key>,
+    /// Whether a key is gone that was to come, and is still asked for.
+    replaces: bool,
 }
 
 impl Work<'_> {
@@ -170,7 +185,7 @@ impl Work<'_> {
     }
 
     fn is_provided(&self, kid: &str) -> bool {
-        self.wishes.provided.as_ref().is_some_and(|provided| provided.iter().any(|p| p == kid))
+        self.provided.as_ref().is_some_and(|provided| provided.iter().any(|p| p == kid))
     }
 
     /// A clock that was ahead must not keep a key for longer than the rules say.
@@ -189,6 +204,7 @@ impl Work<'_> {
 
     fn revoke(&mut self) {
         if let Some(kid) = &self.wishes.revoke {
+            self.replaces = self.keys.iter().any(|key| key.kid == *kid && key.is_coming());
             self.take(|_, key| key.kid == *kid);
         }
     }
@@ -196,7 +212,7 @@ impl Work<'_> {
     /// A key that was to come and cannot, or is not wanted any more, has never signed. Where it may have been seen, it is retained.
     fn dismiss(&mut self) {
         let unwanted = |work: &Self, key: &Key| {
-            let wanted = match &work.wishes.provided {
+            let wanted = match &work.provided {
                 Some(provided) => provided.first() == Some(&key.kid),
                 None => key.origin != KeyOrigin::Imported,
             };
@@ -243,13 +259,13 @@ impl Work<'_> {
     }
 
     fn is_wanted(&self, key: &Key) -> bool {
-        let current = self.wishes.provided.as_ref().and_then(|provided| provided.first());
+        let current = self.provided.as_ref().and_then(|provided| provided.first());
         self.rules.fit(key) && current.is_none_or(|current| *current == key.kid)
     }
 
     /// Adds the keys that are missing.
     fn demand(&mut self, fresh: &str) {
-        match &self.wishes.provided {
+        match &self.provided {
             Some(provided) => self.provide(&provided.clone()),
             None if self.needs_another() => self.add(fresh, KeyOrigin::Hydra),
             None => {}
@@ -258,9 +274,6 @@ impl Work<'_> {
 
     fn provide(&mut self, provided: &[String]) {
         for (n, kid) in provided.iter().enumerate() {
-            if self.wishes.revoke.as_ref() == Some(kid) {
-                continue;
-            }
             match self.keys.iter_mut().find(|key| key.kid == *kid) {
                 None => self.add(kid, KeyOrigin::Imported),
                 // It comes back, and has been public all the time.
@@ -290,12 +303,12 @@ impl Work<'_> {
         let Some(active) = active(&self.keys) else { return true };
         let is_due = self.due_of(active).is_some_and(|due| self.now >= due);
         let lost = self.sight(&active.kid).substance == Substance::Lost;
-        self.wishes.rotate || is_due || lost || !self.rules.fit(active)
+        self.wishes.rotate || self.replaces || is_due || lost || !self.rules.fit(active)
     }
 
     /// When the successor of the current key is to be made, by the clock.
     fn due_of(&self, active: &Key) -> Option<Timestamp> {
-        let interval = self.rules.interval.filter(|_| self.wishes.provided.is_none())?;
+        let interval = self.rules.interval.filter(|_| self.provided.is_none())?;
         Some(later(active.since, interval.saturating_sub(self.rules.lead())))
     }
 
@@ -320,7 +333,7 @@ impl Work<'_> {
     fn next_rotation(&self) -> Option<Timestamp> {
         let is_next = |key: &&Key| key.state == KeyState::Published && self.is_wanted(key);
         let by_key = self.keys.iter().rfind(is_next).map(|key| later(key.since, self.rules.lead()));
-        let interval = self.rules.interval.filter(|_| self.wishes.provided.is_none());
+        let interval = self.rules.interval.filter(|_| self.provided.is_none());
         let by_clock = || Some(later(active(&self.keys)?.since, interval?));
         by_key.or_else(by_clock)
     }

@@ -191,6 +191,10 @@ fn applied_status(
 }
 
 fn coming(applied: &Applied) -> String {
+    if applied.keys.is_empty() {
+        return "each key that is imported is revoked: write another one into the Secret"
+            .to_owned();
+    }
     let kid = applied.keys.last().map(|key| key.kid.as_str()).unwrap_or_default();
     let waiting = waiting(applied).map(|waiting| format!("; {waiting}")).unwrap_or_default();
     format!("key {kid} is being published{waiting}")

@@ -1,8 +1,8 @@
 //! What tools that wait for resources say: the kstatus library, and `kubectl wait`. [`World`] asks the library wherever it
 //! creates, edits, deletes or waits, so each test of the operator asks it.
 
-use hydra_operator::api::OAuth2Client;
 use kube::ResourceExt;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -18,16 +18,17 @@ use crate::{
 on_each_generation!(tools_that_wait_are_told_the_truth);
 
 /// Panics unless kstatus says `expected` of `resource`.
-pub fn assert_verdict(resource: &OAuth2Client, expected: Verdict) {
+pub fn assert_verdict(resource: &(impl ResourceExt + Serialize), expected: Verdict) {
     let (verdict, why) = verdict(resource);
-    let (name, status) = (resource.name_any(), &resource.status);
-    assert_eq!(verdict, expected, "kstatus says of {name}: {why}; its status: {status:?}");
+    let (name, whole) = (resource.name_any(), serde_json::to_value(resource).unwrap());
+    let status = &whole["status"];
+    assert_eq!(verdict, expected, "kstatus says of {name}: {why}; its status: {status}");
 }
 
 /// Panics unless kstatus agrees with `shown`, such as `Stalled=True InvalidSpec`, which the resource shows.
-pub fn assert_agrees(resource: &OAuth2Client, shown: &str) {
+pub fn assert_agrees(resource: &(impl ResourceExt + Serialize), shown: &str) {
     let expected = match shown.split_once('=') {
-        _ if resource.metadata.deletion_timestamp.is_some() => Verdict::Terminating,
+        _ if resource.meta().deletion_timestamp.is_some() => Verdict::Terminating,
         Some(("Stalled", value)) if value.starts_with("True") => Verdict::Failed,
         Some(("Reconciling", value)) if value.starts_with("True") => Verdict::InProgress,
         Some(("Ready", value)) if value.starts_with("True") => Verdict::Current,

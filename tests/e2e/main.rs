@@ -29,6 +29,8 @@ mod fields;
 mod guards;
 mod hostile;
 mod hydra_admin;
+mod key_sets;
+mod key_world;
 mod kstatus;
 mod lifecycle;
 mod linked_keys;
