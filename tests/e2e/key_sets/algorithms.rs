@@ -93,8 +93,8 @@ async fn signs(world: &KeyWorld, name: &str, algorithm: &str) {
         SigningKey::Jwks { jwks, kid: kid.clone(), alg: None },
         SigningKey::Pem { pem, kid: kid.clone(), alg },
     ] {
-        let jws = sign(&key, "hello").unwrap();
-        let verified = verify(&public, &jws).unwrap();
+        let token = sign(&key, "hello").unwrap();
+        let verified = verify(&public, &token).unwrap();
         assert_eq!((&*verified.payload, &verified.kid), ("hello", &kid));
         assert_eq!(verified.alg, algorithm);
     }
@@ -132,11 +132,11 @@ async fn symmetric_keys_are_made_where_hydra_makes_them(generation: Generation) 
         assert_eq!(world.secret_text(name, "private.pem").await, None);
         let loaded = load_jwks(&jwks).unwrap();
         assert_eq!((&*loaded[0].kty, &*loaded[0].alg), ("oct", algorithm));
-        let jws = sign(&world.signing_key(name).await, "hello").unwrap();
+        let token = sign(&world.signing_key(name).await, "hello").unwrap();
         let in_hydra = world.in_hydra_set(name).await;
         assert_eq!(in_hydra.len(), 1);
         assert_eq!(in_hydra[0]["k"], jwks["keys"][0]["k"]);
-        assert_eq!(verify(&jwks, &jws).unwrap().alg, algorithm);
+        assert_eq!(verify(&jwks, &token).unwrap().alg, algorithm);
         secrets.push(jwks["keys"][0]["k"].as_str().unwrap().to_owned());
     }
     world.assert_no_key_leaked().await;

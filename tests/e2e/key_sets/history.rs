@@ -71,14 +71,14 @@ impl History {
         let shown = self.shown.lock().unwrap();
         let mut states: BTreeMap<String, Vec<KeyState>> = BTreeMap::new();
         let (mut public, mut current) = (BTreeSet::new(), None::<String>);
-        for shown in shown.values() {
-            match shown {
-                Shown::Status(status) => {
-                    let active = status.keys.iter().filter(|key| key.state == Active);
+        for moment in shown.values() {
+            match moment {
+                Shown::Status(set) => {
+                    let active = set.keys.iter().filter(|key| key.state == Active);
                     let active: Vec<_> = active.map(|key| &key.kid).collect();
                     assert!(active.len() <= 1, "two keys are current: {active:?}");
                     assert!(current.is_none() || active.len() == 1, "no key is current");
-                    for key in &status.keys {
+                    for key in &set.keys {
                         let states = states.entry(key.kid.clone()).or_default();
                         if states.last() != Some(&key.state) {
                             states.push(key.state);
