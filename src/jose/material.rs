@@ -46,6 +46,18 @@ impl Material {
     }
 }
 
+/// An RSA key with the members that follow from its others, where Hydra 1 leaves them out (RFC 7518 section 6.3.2: all of
+/// them are present, or none). Any other key as it is.
+#[must_use]
+pub fn completed(jwk: Jwk) -> Jwk {
+    let is_whole = jwk.text("kty") != Some("RSA") || jwk.expose("qi").is_some();
+    if is_whole || !jwk.is_private() {
+        return jwk;
+    }
+    let whole = Material::from_jwk(&jwk).ok().map(|material| material.to_jwk());
+    whole.and_then(|whole| whole.with_names_of(&jwk)).unwrap_or(jwk)
+}
+
 fn symmetric(jwk: &Jwk) -> Result<Secret, KeyFlaw> {
     let key = jwk.expose("k").and_then(from_base64url).ok_or(KeyFlaw::Members)?;
     if key.is_empty() { Err(KeyFlaw::Empty) } else { Ok(key) }

@@ -18,6 +18,7 @@ pub use asn1::to_pem;
 pub use flaw::KeyFlaw;
 pub use generate::{GenerateError, generate};
 pub use jwk::{Jwk, NotAJwk, PublicJwk};
+pub use material::completed;
 pub use thumbprint::{same_key, thumbprint};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! RSA keys of two primes (RFC 7518 section 6.3, RFC 8017 appendix A.1.2).
 
 use aws_lc_rs::rsa::{KeyPair, KeyPairComponents, PublicKeyComponents};
+use num_bigint::BigUint;
 use pkcs1::{RsaPrivateKeyRef, UintRef};
 use pkcs8::der::{self, Decode, SecretDocument};
 
@@ -11,6 +12,8 @@ use super::{
 
 /// The private members, in the order of the PKCS#1 structure.
 const PRIVATE: [&str; 6] = ["d", "p", "q", "dp", "dq", "qi"];
+/// Those that follow from the ones before.
+const DERIVED: [&str; 3] = ["dp", "dq", "qi"];
 const MIN_BITS: usize = 2048;
 const MAX_BITS: usize = 8192;
 
@@ -30,9 +33,14 @@ impl Rsa {
         }
         let mut private: [Secret; 6] = Default::default();
         for (number, member) in private.iter_mut().zip(PRIVATE) {
-            let text = jwk.expose(member).ok_or(KeyFlaw::NoPrimes)?;
-            *number = from_base64url(text).ok_or(KeyFlaw::Members)?;
+            match jwk.expose(member) {
+                Some(text) => *number = from_base64url(text).ok_or(KeyFlaw::Members)?,
+                // What follows from the others is worked out: Hydra 1 shows no more of its keys.
+                None if DERIVED.contains(&member) => {}
+                None => return Err(KeyFlaw::NoPrimes),
+            }
         }
+        complete(&mut private);
         Self::new(&n, &e, private.each_ref().map(|number| number.as_slice()))
     }
 
@@ -97,6 +105,29 @@ impl Rsa {
 
     pub(super) fn private(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         PRIVATE.into_iter().zip(self.private.iter().map(|number| number.as_slice()))
+    }
+}
+
+/// Works out those of `dp`, `dq` and `qi` that are missing (RFC 8017 section 3.2). Whether the key is consistent shows later.
+#[expect(clippy::many_single_char_names, reason = "the names are those of RFC 8017")]
+fn complete(private: &mut [Secret; 6]) {
+    // Longer numbers are no key that is accepted, and would make this expensive.
+    if private.iter().any(|number| number.len() > MAX_BITS / 8) {
+        return;
+    }
+    let number = |n: usize| BigUint::from_bytes_be(&private[n]);
+    let (d, p, q) = (number(0), number(1), number(2));
+    let one = BigUint::from(1_u8);
+    if p <= one || q <= one {
+        return;
+    }
+    // By Fermat's theorem, as p is a prime.
+    let inverse = || q.modpow(&(&p - 2_u8), &p);
+    let derived = [&d % (&p - &one), &d % (&q - &one), inverse()];
+    for (missing, number) in private.iter_mut().skip(3).zip(derived) {
+        if missing.is_empty() {
+            *missing = Secret::new(number.to_bytes_be());
+        }
     }
 }
 

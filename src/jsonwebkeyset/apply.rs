@@ -21,7 +21,7 @@ use crate::{
     api::jsonwebkeyset::{Algorithm, KeyOrigin, KeyState, OutputStatus, OutputStatuses},
     controller::Class,
     hydra::{KeyId, KeyRequest},
-    jose::{self, Jwk, PublicJwk},
+    jose::{self, Jwk, PublicJwk, completed},
     kubernetes::{
         SecretVersion,
         outputs::{OutputContent, OutputError, OutputKind, OutputState, Outputs},
@@ -151,7 +151,7 @@ impl Work<'_> {
                     jwk
                 }
             };
-            let jwk = jwk.named(&key.kid, &key.algorithm, &key.key_use);
+            let jwk = completed(jwk).named(&key.kid, &key.algorithm, &key.key_use);
             if let Some(public) = plan::public(&jwk, &key) {
                 changes.publics.insert(kid.clone(), public);
             }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::jsonwebkeyset::{KeyOrigin, KeyState, KeyStatus},
     hydra::StoredKey,
-    jose::{Jwk, PublicJwk, same_key},
+    jose::{Jwk, PublicJwk, completed, same_key},
 };
 
 /// What a pass is to do.
@@ -483,7 +483,7 @@ impl View<'_> {
 
 /// The key under the names that it has in the set.
 fn named(jwk: Jwk, key: &Key) -> Jwk {
-    jwk.named(&key.kid, &key.algorithm, &key.key_use)
+    completed(jwk).named(&key.kid, &key.algorithm, &key.key_use)
 }
 
 /// The public half of `jwk` as it is handed out: what identifies it and what it is for.

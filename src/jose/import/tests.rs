@@ -188,7 +188,7 @@ fn what_is_not_supported_is_named() {
         (changed(p256_key(), "kty", "AKP"), KeyFlaw::Type),
         (without(p256_key(), &["crv"]), KeyFlaw::Members),
         (without(rsa_key(), &["p", "q", "dp", "dq", "qi"]), KeyFlaw::NoPrimes),
-        (without(rsa_key(), &["qi"]), KeyFlaw::NoPrimes),
+        (without(rsa_key(), &["q"]), KeyFlaw::NoPrimes),
         (changed(rsa_key(), "n", base64url(&[255; 128])), KeyFlaw::Weak),
         (changed(rsa_key(), "n", base64url(&[255; 1025])), KeyFlaw::Large),
         (changed(p256_key(), "d", "AQ"), KeyFlaw::Inconsistent),
@@ -360,4 +360,15 @@ proptest! {
         der[at] = byte;
         let _ = asn1::from_der(&der);
     }
+}
+
+#[test]
+fn what_follows_from_the_other_members_of_an_rsa_key_may_be_missing() {
+    let whole = crate::jose::Jwk::from_value(rsa_key()).unwrap();
+    let short = crate::jose::Jwk::from_value(without(rsa_key(), &["dp", "dq", "qi"])).unwrap();
+    let completed = crate::jose::completed(short);
+    for member in ["d", "p", "q", "dp", "dq", "qi"] {
+        assert!(completed.expose(member) == whole.expose(member), "{member}");
+    }
+    assert_eq!(completed.kid(), whole.kid());
 }

@@ -55,6 +55,7 @@ fn the_life_of_a_key_is_told() {
     let recording = Outcome::Recorded {
         desired: Box::new(wanted(&spec())),
         keys: vec![Recorded { key: key("a", Pending), public: None }],
+        intruder: None,
     };
     assert!(told(&resource(&spec()), &recording).is_empty(), "nothing has happened yet");
     let resource = after(&[recording]);
@@ -93,7 +94,7 @@ fn adopted_keys_are_told_by_one_event() {
     let mut keys = [key("a", Retained), key("b", Active)];
     keys.iter_mut().for_each(|key| key.origin = KeyOrigin::Adopted);
     let keys = keys.map(|key| Recorded { key, public: None }).to_vec();
-    let outcome = Outcome::Recorded { desired: Box::new(wanted(&spec())), keys };
+    let outcome = Outcome::Recorded { desired: Box::new(wanted(&spec())), keys, intruder: None };
     let resource = resource(&spec());
     let found = notices(&resource, &outcome, &status(&resource, &outcome, at(60)));
     assert_eq!(found.len(), 1);

@@ -31,7 +31,7 @@ fn planned(desired: &Desired, record: &Record, observed: &Observed) -> Result<Pl
 /// The ids and states of the keys that are to be recorded.
 fn to_record(desired: &Desired, record: &Record, observed: &Observed) -> Vec<(String, KeyState)> {
     match planned(desired, record, observed) {
-        Ok(Plan::Record(keys)) => {
+        Ok(Plan::Record { keys, .. }) => {
             keys.into_iter().map(|recorded| (recorded.key.kid, recorded.key.state)).collect()
         }
         Ok(Plan::Apply(_)) => panic!("there is nothing to record"),
@@ -42,7 +42,7 @@ fn to_record(desired: &Desired, record: &Record, observed: &Observed) -> Vec<(St
 fn changes(desired: &Desired, record: &Record, observed: &Observed) -> Changes {
     match planned(desired, record, observed) {
         Ok(Plan::Apply(changes)) => *changes,
-        Ok(Plan::Record(keys)) => panic!("first to be recorded: {keys:?}"),
+        Ok(Plan::Record { keys, .. }) => panic!("first to be recorded: {keys:?}"),
         Err(failure) => panic!("{failure}"),
     }
 }
@@ -125,7 +125,7 @@ fn adoption_takes_what_signs_for_the_current_key() {
     let (newest, oldest) = (private("newest"), private("oldest"));
     let verified = private("public").into_public();
     let seen = observed(&[&verified, &newest, &oldest]);
-    let Ok(Plan::Record(keys)) = planned(&desired, &Record::default(), &seen) else {
+    let Ok(Plan::Record { keys, .. }) = planned(&desired, &Record::default(), &seen) else {
         panic!("adopted keys are recorded")
     };
     let found: Vec<_> =
@@ -143,7 +143,8 @@ fn adoption_takes_what_signs_for_the_current_key() {
 fn an_adopted_key_keeps_its_algorithm_and_gets_a_successor_of_the_spec() {
     let desired = Desired { adopts: true, ..wanted(&json!({ "algorithm": "RS256" })) };
     let there = private("there");
-    let Ok(Plan::Record(keys)) = planned(&desired, &Record::default(), &observed(&[&there])) else {
+    let Ok(Plan::Record { keys, .. }) = planned(&desired, &Record::default(), &observed(&[&there]))
+    else {
         panic!("adopted keys are recorded")
     };
     assert_eq!(keys[0].key.algorithm, "ES256");

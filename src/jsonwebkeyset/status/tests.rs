@@ -22,7 +22,7 @@ fn success(applied: Applied) -> Outcome {
 
 fn recording(kids: &[&str]) -> Outcome {
     let keys = kids.iter().map(|kid| Recorded { key: key(kid, Pending), public: None });
-    Outcome::Recorded { desired: Box::new(wanted(&spec())), keys: keys.collect() }
+    Outcome::Recorded { desired: Box::new(wanted(&spec())), keys: keys.collect(), intruder: None }
 }
 
 /// The conditions as `True`, `False` or `-`, and the reason of `Stalled`, which every outcome writes.
@@ -163,9 +163,11 @@ fn requests_are_echoed_once_they_are_met() {
     assert_eq!(handled(&failed), [true, false, false]);
     assert_eq!(handled(&Outcome::Suspended), [true, false, false]);
 
-    let Outcome::Recorded { desired, mut keys } = recording(&["there"]) else { unreachable!() };
+    let Outcome::Recorded { desired, mut keys, intruder } = recording(&["there"]) else {
+        unreachable!()
+    };
     keys[0].key.origin = KeyOrigin::Adopted;
-    let adopted = Outcome::Recorded { desired, keys };
+    let adopted = Outcome::Recorded { desired, keys, intruder };
     assert_eq!(handled(&adopted), [true, false, false], "an adopted key is not a new one");
 }
 
