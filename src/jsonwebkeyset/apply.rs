@@ -12,7 +12,7 @@ use super::{
     contents,
     desired::Desired,
     error::{self, Failure, Reason},
-    observe::{MATERIAL_KEY, Observed, Sources, material_name, output_status},
+    observe::{MATERIAL_KEY, Observed, Sources, keys_in, material_name, output_status},
     plan::{self, Changes, Make},
     record::Record,
     rotation::{Key, active},
@@ -62,10 +62,11 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// Whether it changed something, so that the next pass may find more to do.
+    /// Whether it made the keys other ones, so that the next pass may find more to do. What was put back may not stay, and is
+    /// looked at in its time.
     #[must_use]
     pub const fn wrote(&self) -> bool {
-        !self.made.is_empty() || !self.restored.is_empty() || !self.removed.is_empty()
+        !self.made.is_empty() || !self.removed.is_empty()
     }
 }
 
@@ -94,7 +95,7 @@ pub async fn apply(
     let (made, restored) = work.make(&mut changes, record).await?;
     work.keep(&changes, record).await?;
     work.show(&changes).await?;
-    work.hand_out(&changes).await?;
+    work.hand_out(&changes, record).await?;
     let removed = work.remove(&changes).await?;
     let retired = work.retire(record).await?;
     let mut outputs = work.outputs;
@@ -187,6 +188,11 @@ impl Work<'_> {
 
     /// Makes a key, stores it, and sends it.
     async fn here(&mut self, key: &Key, recorded: &mut Key) -> Result<Jwk, Failure> {
+        if let Some(jwk) = self.made_before(key).await? {
+            recorded.origin = KeyOrigin::Operator;
+            self.send(key, &jwk).await?;
+            return Ok(jwk);
+        }
         let (kid, key_use) = (key.kid.clone(), key.key_use.clone());
         let algorithm = Algorithm::named(&key.algorithm);
         // An RSA key takes seconds of a processor.
@@ -206,6 +212,23 @@ impl Work<'_> {
         recorded.origin = KeyOrigin::Operator;
         self.send(key, &jwk).await?;
         Ok(jwk)
+    }
+
+    /// The key, if it was made and stored by a pass that was interrupted. That the operator has to make it showed only now.
+    async fn made_before(&mut self, key: &Key) -> Result<Option<Jwk>, Failure> {
+        if self.observed.material_state.is_some() {
+            return Ok(None);
+        }
+        let name = material_name(&self.to.sources.owner.name);
+        let state = self.to.sources.secrets.observe(&name, self.to.sources.owner).await;
+        let state =
+            state.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
+        let kept = keys_in(Some(&state), Some(MATERIAL_KEY));
+        let Some(jwk) = kept.into_iter().find(|jwk| jwk.kid() == Some(&key.kid)) else {
+            return Ok(None);
+        };
+        self.kept.push(jwk.clone());
+        Ok(Some(jwk))
     }
 
     async fn send(&self, key: &Key, jwk: &Jwk) -> Result<(), Failure> {
@@ -279,7 +302,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn hand_out(&mut self, changes: &Changes) -> Result<(), Failure> {
+    async fn hand_out(&mut self, changes: &Changes, record: &Record) -> Result<(), Failure> {
         let (Some(private), Some(state)) = (&self.desired.private, &self.observed.private_state)
         else {
             return Ok(());
@@ -294,7 +317,10 @@ impl Work<'_> {
         // Without a current key, or without its private half, what was handed out stays.
         let Some(mut data) = data else {
             let held = state.held().map(|held| output_status(&private.name, held.version()));
-            self.outputs.private_secret = held;
+            // The one of the former name goes when there is something for the new one.
+            let former = record.outputs.private_secret.as_ref();
+            self.outputs.private_secret =
+                former.filter(|f| f.name != private.name).cloned().or(held);
             return Ok(());
         };
         let template = private.template.clone().unwrap_or_default();

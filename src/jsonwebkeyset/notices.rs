@@ -40,6 +40,7 @@ pub fn notices(
                 (!adopted.is_empty()).then(|| Notice::normal("KeysAdopted", RECONCILE, note));
             adopted.into_iter().chain(intruder.as_deref().map(displaced)).collect()
         }
+        Outcome::Revoked { kid } => vec![revoked(kid)],
         Outcome::Suspended | Outcome::Failed(_) => Vec::new(),
     };
     notices.extend(transition(resource, outcome, status));
@@ -77,11 +78,7 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     }
     for kid in &applied.removed {
         let notice = if record.revoke.as_ref() == Some(kid) {
-            Notice::warning(
-                "KeyRevoked",
-                RECONCILE,
-                format!("Removed key {kid}, as asked, at once"),
-            )
+            revoked(kid)
         } else {
             normal(
                 "KeyRemoved",
@@ -96,8 +93,21 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
             format!("Deleted {what}, which the spec does not name any more"),
         ));
     }
+    let is_unknown = |kid: &&String| {
+        let is_ours = known.iter().any(|key| key.kid == **kid) || applied.removed.contains(kid);
+        record.revoke_is_new && !is_ours
+    };
+    notices.extend(record.revoke.as_ref().filter(is_unknown).map(|kid| {
+        let note = format!("There is no key {kid} of this resource: nothing was revoked");
+        Notice::warning("UnknownKey", RECONCILE, note)
+    }));
     notices.extend(strangers(resource, applied));
     notices
+}
+
+fn revoked(kid: &str) -> Notice {
+    let note = format!("Removed key {kid}, as asked, at once");
+    Notice::warning("KeyRevoked", RECONCILE, note).about(part(kid))
 }
 
 fn displaced(kid: &str) -> Notice {
@@ -146,7 +156,8 @@ fn transition(
     let action = if resource.metadata.deletion_timestamp.is_some() { DELETE } else { RECONCILE };
     match outcome {
         Outcome::Failed(Failure { class: Class::Unobserved | Class::Conflict, .. })
-        | Outcome::Recorded { .. } => None,
+        | Outcome::Recorded { .. }
+        | Outcome::Revoked { .. } => None,
         Outcome::Failed(failure) => Some(Notice::warning(failure.reason.as_str(), action, message)),
         Outcome::Suspended => Some(Notice::normal(Reason::Suspended.as_str(), action, message)),
         // The first success has the events of its changes.

@@ -7,7 +7,7 @@ use super::{
     Context,
     apply::{Targets, apply, check_templates},
     cleanup,
-    desired::desired,
+    desired::{self, desired},
     error::{self, Failure},
     observe::{Sources, material_name, observe},
     plan::{Plan, plan},
@@ -16,7 +16,7 @@ use super::{
     status::Outcome,
 };
 use crate::{
-    api::JsonWebKeySet,
+    api::{JsonWebKeySet, jsonwebkeyset::KeyStatus},
     controller::{Class, ResourceKey},
     kubernetes::{Owner, SecretVersion, discovery::served},
 };
@@ -27,10 +27,15 @@ pub async fn pass(
     key: &ResourceKey,
     context: &Context,
 ) -> Result<Outcome, Failure> {
+    let record = Record::of(resource);
+    if let Some(compromised) = record.compromised()
+        && let Some(revoked) = revoke(compromised, resource, context).await?
+    {
+        return Ok(revoked);
+    }
     let desired = desired(resource, &context.permissions)?;
     check_templates(&desired)?;
     let lease = context.rivals.begin(key)?;
-    let record = Record::of(resource);
     let owner = owner(resource);
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
     let instance = &context.instance;
@@ -66,6 +71,26 @@ pub async fn pass(
             Ok(Outcome::Applied { desired: Box::new(desired), applied: Box::new(applied) })
         }
     }
+}
+
+/// Removes a compromised key from Hydra, whatever else may be wrong with the resource. None: it is one of Hydra's own sets, which
+/// is to have another key first.
+async fn revoke(
+    compromised: &KeyStatus,
+    resource: &JsonWebKeySet,
+    context: &Context,
+) -> Result<Option<Outcome>, Failure> {
+    let (set, is_system) = desired::set(resource, &context.permissions)?;
+    if is_system {
+        return Ok(None);
+    }
+    let hydra = context.instance.hydra();
+    let failed = |error| error::hydra(&format!("revoke key {}", compromised.kid), &error);
+    let stored = hydra.get_key_set(&set).await.map_err(failed)?;
+    if let Some(stored) = stored.as_ref().and_then(|set| set.get(&compromised.kid)) {
+        hydra.delete_key(&set, stored).await.map_err(failed)?;
+    }
+    Ok(Some(Outcome::Revoked { kid: compromised.kid.clone() }))
 }
 
 /// The way back: what deletion asks for.

@@ -100,12 +100,16 @@ pub fn plan(
     let keys = view.rotating(now);
     view.check_import()?;
     view.check_links(&keys)?;
+    view.check_halves()?;
     let sights = view.sights();
     let intruder = view.intruder().map(ToOwned::to_owned);
     let wishes = Wishes {
         rotate: record.rotate || intruder.is_some(),
         revoke: record.revoke.clone(),
-        provided: observed.imported.as_ref().map(|keys| kids(keys).collect()),
+        provided: observed
+            .imported
+            .as_ref()
+            .map(|keys| kids(keys).filter(|kid| !record.revoked.contains(kid)).collect()),
     };
     let turn = turn(&desired.rules, &keys, &sights, &wishes, fresh, now);
     let is_new = |key: &&Key| !keys.iter().any(|known| known.kid == key.kid);
@@ -261,6 +265,24 @@ impl View<'_> {
         Err(Failure::terminal(Reason::UnsupportedAlgorithm, trouble))
     }
 
+    /// A Hydra that keeps private halves to itself makes one key after the other of which none can be handed out.
+    fn check_halves(&self) -> Result<(), Failure> {
+        let is_half = |key: &&KeyStatus| {
+            let stored = self.stored(&key.kid);
+            key.state == KeyState::Pending
+                && key.public_key.is_none()
+                && stored.is_some_and(|stored| !stored.jwk.is_private())
+                && self.private(&key.kid, None).is_none()
+        };
+        let Some(half) = self.record.keys.iter().find(is_half) else { return Ok(()) };
+        let message = format!(
+            "Hydra has made key {} and shows no private half of it, as with a hardware security module: its key sets cannot be \
+             managed here",
+            half.kid
+        );
+        Err(Failure::terminal(Reason::UnsupportedAlgorithm, message))
+    }
+
     /// The id of the key that Hydra signs its own tokens with: the newest one.
     fn signing(&self) -> Option<&str> {
         let first = self.observed.stored().find(|key| key.jwk.is_private());
@@ -361,9 +383,12 @@ impl View<'_> {
         let in_output =
             self.desired.public.is_none() || shown(&self.observed.shown, self.output_kid(stored));
         let by_hydra = self.observed.published.as_ref();
+        // Without a current key nothing is refused that is not refused anyway: whoever is late is not waited for.
+        let is_current = |key: &KeyStatus| key.state == KeyState::Active;
+        let waits = self.record.keys.iter().any(is_current);
         in_output
             && by_hydra.is_none_or(|keys| shown(keys, &stored.published_kid))
-            && self.lacking(&stored.kid).next().is_none()
+            && !(waits && self.lacking(&stored.kid).next().is_some())
     }
 
     fn output_kid<'b>(&self, stored: &'b StoredKey) -> &'b str {

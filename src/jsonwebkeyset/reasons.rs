@@ -93,6 +93,14 @@ pub const EVENTS: &[EventReason] = &[
     normal("KeyActivated", "another key is the current one from now on"),
     normal("KeyRemoved", "a key was removed after it had been retained for as long as asked"),
     warning("KeyRevoked", "a key was removed at once, as `hydra.ory.sh/revoke-key` asks"),
+    warning(
+        "UnknownKey",
+        "`hydra.ory.sh/revoke-key` names no key of the resource: nothing was revoked",
+    ),
+    warning(
+        "SigningKeyDisplaced",
+        "Hydra signs with a key that somebody else has put into its set: another key takes its place",
+    ),
     normal("KeysAdopted", "the keys of a set that was there became the resource's"),
     warning(
         "KeyLost",

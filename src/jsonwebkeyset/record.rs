@@ -29,6 +29,8 @@ pub struct Record {
     pub revoke: Option<String>,
     /// Whether the key that is named has not been dealt with.
     pub revoke_is_new: bool,
+    /// The ids of keys that were revoked and may be in a Secret still.
+    pub revoked: Vec<String>,
 }
 
 impl Record {
@@ -53,6 +55,7 @@ impl Record {
             rotate: news(resource.rotate_requested_at(), rotated.as_ref()),
             revoke: resource.revoke_key().map(ToOwned::to_owned),
             revoke_is_new: news(resource.revoke_key(), revoked.as_ref()),
+            revoked: status.revoked_keys,
             keys: status.keys,
             outputs: status.outputs.unwrap_or_default(),
         }
@@ -76,6 +79,13 @@ impl Record {
     #[must_use]
     pub fn public_key(&self, kid: &str) -> Option<&PublicJwk> {
         self.keys.iter().find(|key| key.kid == kid)?.public_key.as_ref()
+    }
+
+    /// The key that is to go before anything else is looked at: a compromised one of ours.
+    #[must_use]
+    pub fn compromised(&self) -> Option<&KeyStatus> {
+        let kid = self.revoke.as_ref().filter(|_| self.revoke_is_new)?;
+        self.keys.iter().find(|key| key.kid == *kid)
     }
 
     /// Whether the version of an object is the recorded one.

@@ -80,6 +80,7 @@ pub async fn report(resource: &JsonWebKeySet, outcome: Outcome, context: &Contex
         // What others have to heal is no failure to try, and leaves no backoff behind.
         Outcome::Failed(Failure { class: Class::Terminal | Class::Waiting, .. })
         | Outcome::Recorded { .. }
+        | Outcome::Revoked { .. }
         | Outcome::Applied { .. }
         | Outcome::Suspended => 0,
         Outcome::Failed(_) => context.backoff.failed(key.clone()),
@@ -182,8 +183,8 @@ fn patiently(outcome: Outcome, failures: u32) -> Outcome {
 /// When to look again.
 fn next(outcome: &Outcome, failures: u32, resync: Duration) -> Reported {
     let failure = match outcome {
-        // What is recorded can be made.
-        Outcome::Recorded { .. } => {
+        // What is recorded can be made, what is revoked be replaced.
+        Outcome::Recorded { .. } | Outcome::Revoked { .. } => {
             return (Action::requeue(Duration::ZERO), ReconcileResult::RequeueAfter);
         }
         Outcome::Applied { applied, .. } => return after(applied, resync),
@@ -210,7 +211,7 @@ fn after(applied: &Applied, resync: Duration) -> Reported {
     let delay = if applied.wrote() {
         // What was written has to be seen.
         Duration::ZERO
-    } else if coming && applied.waiting_for.is_empty() {
+    } else if !applied.restored.is_empty() || (coming && applied.waiting_for.is_empty()) {
         PUBLICATION_DELAY
     } else {
         jittered(resync, chance())
@@ -221,7 +222,7 @@ fn after(applied: &Applied, resync: Duration) -> Reported {
 
 fn count(outcome: &Outcome, context: &Context) {
     let reason = match outcome {
-        Outcome::Recorded { .. } => Reason::Progressing,
+        Outcome::Recorded { .. } | Outcome::Revoked { .. } => Reason::Progressing,
         Outcome::Applied { applied, .. } => {
             for _ in &applied.restored {
                 context.metrics.drift_correction(context.instance.name());

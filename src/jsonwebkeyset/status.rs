@@ -34,6 +34,11 @@ pub enum Outcome {
         /// The id of a key that Hydra signs with and that is not to sign.
         intruder: Option<String>,
     },
+    /// A compromised key is gone from Hydra.
+    Revoked {
+        /// Its id.
+        kid: String,
+    },
     /// What the pass had to do is done.
     Applied {
         /// What the resource asks for.
@@ -72,6 +77,10 @@ pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> Js
                 let message = format!("key {} is being made", last_kid(&status));
                 Some(Shown::progressing(message))
             }
+        }
+        Outcome::Revoked { kid } => {
+            revoke(&mut status, resource, kid);
+            None
         }
         Outcome::Applied { desired, applied } => {
             Some(applied_status(&mut status, resource, desired, applied))
@@ -156,6 +165,24 @@ fn record(
     }
 }
 
+/// The key is ours no more. One that somebody provides is remembered, so that it does not come back; a new key that was asked for
+/// is made all the same.
+fn revoke(status: &mut JsonWebKeySetStatus, resource: &JsonWebKeySet, kid: &str) {
+    let Some(n) = status.keys.iter().position(|key| key.kid == kid) else { return };
+    let key = status.keys.remove(n);
+    if key.origin == KeyOrigin::Imported {
+        status.revoked_keys.push(key.kid);
+    }
+    if matches!(key.state, KeyState::Pending | KeyState::Published) {
+        status.last_handled_rotate_at = None;
+    }
+    if status.current_key.as_deref() == Some(kid) {
+        status.current_key = None;
+    }
+    status.key_count = i32::try_from(status.keys.len()).ok();
+    status.last_handled_revoke_key = resource.revoke_key().map(ToOwned::to_owned);
+}
+
 /// Whoever asked for a new key has it recorded now, or another was on its way already.
 fn handle_rotate(status: &mut JsonWebKeySetStatus, resource: &JsonWebKeySet) {
     if let Some(asked) = resource.rotate_requested_at() {
@@ -186,6 +213,10 @@ fn applied_status(
         status.last_handled_revoke_key = Some(revoked.to_owned());
     }
     match active(&applied.keys) {
+        Some(current) if applied.lost.contains(&current.kid) => Shown::progressing(format!(
+            "the private half of the current key {} is gone from Hydra and is kept nowhere else; another key takes its place",
+            current.kid
+        )),
         Some(current) => {
             let message = synced(current, desired, applied);
             Shown::new(Some(true), false, false, Reason::Synced, message)

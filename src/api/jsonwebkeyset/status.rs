@@ -45,6 +45,10 @@ pub struct JsonWebKeySetStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_keys: Vec<String>,
 
+    /// The `kid`s of keys that were revoked and that a Secret may bring back: they are never imported again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked_keys: Vec<String>,
+
     /// What was written to Kubernetes.
     pub outputs: Option<OutputStatuses>,
 

@@ -364,8 +364,8 @@ proptest! {
 
 #[test]
 fn what_follows_from_the_other_members_of_an_rsa_key_may_be_missing() {
-    let whole = crate::jose::Jwk::from_value(rsa_key()).unwrap();
-    let short = crate::jose::Jwk::from_value(without(rsa_key(), &["dp", "dq", "qi"])).unwrap();
+    let whole = Jwk::from_value(rsa_key()).unwrap();
+    let short = Jwk::from_value(without(rsa_key(), &["dp", "dq", "qi"])).unwrap();
     let completed = crate::jose::completed(short);
     for member in ["d", "p", "q", "dp", "dq", "qi"] {
         assert!(completed.expose(member) == whole.expose(member), "{member}");

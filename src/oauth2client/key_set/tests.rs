@@ -239,10 +239,10 @@ fn the_clients_of_a_set_are_those_that_refer_to_it() {
     assert_eq!(
         told,
         [
+            ("came", 0, false, false),
             ("has-both", 2, true, false),
             ("new", 0, false, false),
-            ("paused", 2, true, true),
-            ("came", 0, false, false)
+            ("paused", 2, true, true)
         ]
     );
 }
