@@ -109,7 +109,6 @@ impl Rsa {
 }
 
 /// Works out those of `dp`, `dq` and `qi` that are missing (RFC 8017 section 3.2). Whether the key is consistent shows later.
-#[expect(clippy::many_single_char_names, reason = "the names are those of RFC 8017")]
 fn complete(private: &mut [Secret; 6]) {
     // Longer numbers are no key that is accepted, and would make this expensive.
     if private.iter().any(|number| number.len() > MAX_BITS / 8) {

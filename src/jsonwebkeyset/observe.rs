@@ -179,6 +179,7 @@ async fn read_config_map(name: &str, from: &Sources<'_>) -> Result<OutputState, 
 }
 
 /// The private keys in a document of ours. What cannot be read is not there.
+#[must_use]
 pub fn keys_in(state: Option<&OutputState>, key: Option<&str>) -> Vec<Jwk> {
     let values = key.and_then(|key| document(state, key)).unwrap_or_default();
     values.into_iter().filter_map(|value| Jwk::from_value(value).ok()).collect()

@@ -147,8 +147,8 @@ mod tests {
 
     const FOREVER: Option<Rest> = Some(Rest { until: None });
 
-    fn until(time: &str) -> Option<Rest> {
-        Some(Rest { until: Some(time.parse().unwrap()) })
+    fn until(time: &str) -> Rest {
+        Rest { until: Some(time.parse().unwrap()) }
     }
 
     /// Whether a set with these keys is at rest.
@@ -183,14 +183,14 @@ mod tests {
         let active = |since| key("a", "Active", since, true);
         let (fresh, old) = ("2026-11-21T11:00:00Z", "2026-11-20T12:00:00Z");
         assert_eq!(rest(&spec, &json!([active(old)]), &[]), FOREVER);
-        let due = until("2026-11-22T10:00:00Z");
+        let due = Some(until("2026-11-22T10:00:00Z"));
         assert_eq!(rest(&daily, &json!([active(fresh)]), &[]), due);
         assert_eq!(rest(&daily, &json!([active(old)]), &[]), None, "the next key is to be made");
         assert_eq!(rest(&spec, &json!([]), &[]), None, "there is no key");
         let other = json!({ "algorithm": "RS256" });
         assert_eq!(rest(&other, &json!([active(fresh)]), &[]), None, "another algorithm");
         let retained = json!([key("b", "Retained", fresh, true), active(fresh)]);
-        let due = until("2026-11-22T11:00:00Z");
+        let due = Some(until("2026-11-22T11:00:00Z"));
         assert_eq!(rest(&spec, &retained, &[]), due);
     }
 
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(rest(&spec, &beside, &[]), FOREVER);
         let end = "2026-11-22T11:00:00Z";
         let former = json!([imported("a", "Retained", Some(end)), current]);
-        assert_eq!(rest(&spec, &former, &[]), until(end));
+        assert_eq!(rest(&spec, &former, &[]), Some(until(end)));
         let next = json!([current, imported("c", "Published", Some("2026-11-21T12:00:00Z"))]);
         assert_eq!(rest(&spec, &next, &[]), None, "it is to be the current one");
     }

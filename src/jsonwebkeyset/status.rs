@@ -227,7 +227,7 @@ fn applied_status(
 
 fn coming(applied: &Applied) -> String {
     let Some(kid) = applied.keys.last().map(|key| key.kid.as_str()) else {
-        return "there is no key that may be used: write another one into the Secret of spec.import"
+        return "each key that is provided is revoked: write another one into the Secret of spec.import"
             .to_owned();
     };
     let waiting = waiting(applied).map(|waiting| format!("; {waiting}")).unwrap_or_default();

@@ -17,8 +17,27 @@ use kube::{
 /// Of each there are two hashes and no text: there is one for each resource of the cluster.
 #[derive(Default)]
 pub struct Changes {
-    told: HashMap<u64, u64>,
+    told: HashMap<u64, Told>,
     hasher: RandomState,
+    /// The finalizer that the pass itself adds.
+    own_finalizer: Option<&'static str>,
+}
+
+/// What was told of one resource.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Told {
+    content: u64,
+    /// Whether it has the finalizer that the pass itself adds.
+    has_own: bool,
+}
+
+impl Told {
+    /// Whether a resource that is so by now, and was `before`, is worth a pass: one that has got its finalizer has had it.
+    fn is_news(self, before: Option<Self>) -> bool {
+        before.is_none_or(|before| {
+            before.content != self.content || (before.has_own && !self.has_own)
+        })
+    }
 }
 
 /// The resources that an event is to give a pass.
@@ -41,6 +60,12 @@ impl<K: Clone> Iterator for Changed<K> {
 }
 
 impl Changes {
+    /// Changes but for the addition of `own_finalizer`, by the pass over the resource itself.
+    #[must_use]
+    pub fn but_for(own_finalizer: Option<&'static str>) -> Self {
+        Self { own_finalizer, ..Self::default() }
+    }
+
     /// The resources of `event` that differ from what was told of them before. `store` has taken it in already.
     ///
     /// Those of a list are told at its end: before it, the store does not show them as they are now. Then, too, what is
@@ -51,12 +76,12 @@ impl Changes {
     {
         match event {
             Event::Apply(object) => {
-                let (name, content) = self.hashes(object.meta());
-                let is_new = self.told.insert(name, content) != Some(content);
+                let (name, now) = self.of_metadata(object.meta());
+                let is_new = now.is_news(self.told.insert(name, now));
                 Changed::One(is_new.then_some(object))
             }
             Event::Delete(object) => {
-                self.told.remove(&self.hashes(object.meta()).0);
+                self.told.remove(&self.of_metadata(object.meta()).0);
                 Changed::One(None)
             }
             Event::Init | Event::InitApply(_) => Changed::One(None),
@@ -68,9 +93,9 @@ impl Changes {
     fn renew<K: Resource>(&mut self, mut listed: Vec<Arc<K>>) -> Vec<Arc<K>> {
         let mut told = HashMap::with_capacity(listed.len());
         listed.retain(|object| {
-            let (name, content) = self.hashes(object.meta());
-            told.insert(name, content);
-            self.told.get(&name) != Some(&content)
+            let (name, now) = self.of_metadata(object.meta());
+            told.insert(name, now);
+            now.is_news(self.told.get(&name).copied())
         });
         self.told = told;
         listed
@@ -78,18 +103,23 @@ impl Changes {
 
     /// Of what names a resource, and of what a reconcile can be about. The mark of deletion is a property of its own: that
     /// it moves the generation too is a detail of the API server.
-    fn hashes(&self, metadata: &ObjectMeta) -> (u64, u64) {
+    fn of_metadata(&self, metadata: &ObjectMeta) -> (u64, Told) {
         let name = (&metadata.namespace, &metadata.name);
+        let is_own = |finalizer: &&String| Some(finalizer.as_str()) == self.own_finalizer;
+        let finalizers = metadata.finalizers.iter().flatten();
+        let others: Vec<&String> =
+            finalizers.clone().filter(|finalizer| !is_own(finalizer)).collect();
         let content = (
             // So that a namesake, or a resource whose name has the same hash, counts as another.
             (name, &metadata.uid),
             metadata.generation,
             &metadata.labels,
             &metadata.annotations,
-            &metadata.finalizers,
+            others,
             metadata.deletion_timestamp.is_some(),
         );
-        (self.hasher.hash_one(name), self.hasher.hash_one(content))
+        let has_own = finalizers.into_iter().any(|finalizer| is_own(&finalizer));
+        (self.hasher.hash_one(name), Told { content: self.hasher.hash_one(content), has_own })
     }
 }
 
@@ -112,7 +142,7 @@ mod tests {
 
     impl Watch {
         fn new() -> Self {
-            Self { writer: reflector::store().1, changes: Changes::default() }
+            Self { writer: reflector::store().1, changes: Changes::but_for(Some("own")) }
         }
 
         /// What it leads to, by name and generation.
@@ -190,6 +220,22 @@ mod tests {
             assert_eq!(watch.tell(Event::Apply(object.clone())).len(), 1, "{what}");
             assert_eq!(watch.tell(Event::Apply(object)), [], "{what}");
         }
+    }
+
+    #[test]
+    fn the_own_finalizer_is_news_when_it_goes() {
+        let mut watch = Watch::new();
+        let with = |finalizers: &[&str]| {
+            let mut object = object("a", 1);
+            let finalizers = finalizers.iter().map(ToString::to_string).collect();
+            object.metadata.finalizers = Some(finalizers);
+            Event::Apply(object)
+        };
+        assert_eq!(watch.tell(with(&[])).len(), 1);
+        assert_eq!(watch.tell(with(&["own"])), []);
+        assert_eq!(watch.tell(with(&["own", "other"])).len(), 1);
+        assert_eq!(watch.tell(with(&["other"])).len(), 1);
+        assert_eq!(watch.tell(with(&["other", "own"])), []);
     }
 
     #[test]

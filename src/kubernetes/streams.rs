@@ -40,10 +40,11 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// finalizers and deletion, not status. Feeds `writer`'s store before each of them.
 ///
 /// `seen` is told of everything that the watch tells, status included, before the store is. The
-/// first list is complete in the store only after `held`.
+/// first list is complete in the store only after `held`. That a pass adds `own_finalizer` is no change.
 pub fn resources<K>(
     api: Api<K>,
     writer: Writer<K>,
+    own_finalizer: &'static str,
     seen: impl FnMut(&watcher::Event<K>) + Send + 'static,
     held: impl Future<Output = ()> + Send + 'static,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
@@ -51,20 +52,21 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let config = config().page_size(PAGE_SIZE);
-    relevant(watcher(api, config).default_backoff(), writer, seen, held)
+    relevant(watcher(api, config).default_backoff(), writer, Some(own_finalizer), seen, held)
 }
 
 /// [`resources`], of a watch whose `events` these are.
 pub fn relevant<K>(
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
     writer: Writer<K>,
+    own_finalizer: Option<&'static str>,
     seen: impl FnMut(&watcher::Event<K>) + Send + 'static,
     held: impl Future<Output = ()> + Send + 'static,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let (store, mut changes) = (writer.as_reader(), Changes::default());
+    let (store, mut changes) = (writer.as_reader(), Changes::but_for(own_finalizer));
     let mut held = Some(held);
     events
         .modify(|object| trim(object.meta_mut()))

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::key_sets;
 use crate::{
     admin::{Gate, Readiness},
-    api::OAuth2Client,
+    api::{FINALIZER, OAuth2Client},
     controller::ResourceKey,
     instance::Instance,
     instances::Target,
@@ -182,6 +182,7 @@ pub(super) fn run_controller(
         streams::resources(
             scope.api::<Watched>(&context.client),
             writer,
+            FINALIZER,
             move |event| {
                 let name = |target: &Target| Some(context.instance(target).ok()?.name().to_owned());
                 let whereabouts =

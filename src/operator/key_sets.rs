@@ -162,6 +162,8 @@ pub(super) fn run(
         streams::relevant(
             streams::optional(api, "JsonWebKeySets", failed).map(Ok),
             writer,
+            // The pass begins when the watch shows the finalizer.
+            None,
             seen,
             held,
         )

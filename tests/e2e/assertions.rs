@@ -197,8 +197,8 @@ impl KeyWorld {
         while start.elapsed() < RETAIN {
             self.set_pass("signing").await;
             let status = self.set_status("signing").await;
-            let states: Vec<_> = status.keys.iter().map(|key| key.state).collect();
-            assert_eq!(states, [KeyState::Active, KeyState::Pending]);
+            let found: Vec<_> = status.keys.iter().map(|key| key.state).collect();
+            assert_eq!(found, [KeyState::Active, KeyState::Pending]);
             assert_eq!(status.current_key.as_deref(), Some(current));
         }
         self.set_ready("signing").await;

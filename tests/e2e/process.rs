@@ -100,7 +100,8 @@ async fn remove_definition(client: &Client) {
     let name = "oauth2clients.hydra.ory.sh";
     definitions.delete(name, &DeleteParams::default()).await.unwrap();
     eventually("the definition is gone", async || {
-        client.list_api_group_resources("hydra.ory.sh/v1alpha1").await.is_err()
+        let served = client.list_api_group_resources("hydra.ory.sh/v1alpha1").await;
+        served.is_ok_and(|served| served.resources.iter().all(|kind| kind.name != "oauth2clients"))
     })
     .await;
 }

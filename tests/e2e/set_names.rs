@@ -198,7 +198,7 @@ async fn the_oldest_has_the_set_and_the_next_one_follows(generation: Generation)
         let (message, winner) = (set_message(&taken), format!("{}/a", world.namespace));
         assert!(message.contains(&winner), "{message}");
     }
-    assert_eq!(held(hydra, &set).await, [first.clone()]);
+    assert_eq!(held(hydra, &set).await, std::slice::from_ref(&first));
     world.delete_set("a").await;
     world.set_gone("a").await;
     world.set_ready("b").await;
@@ -216,7 +216,7 @@ async fn the_oldest_has_the_set_and_the_next_one_follows(generation: Generation)
     world.delete_set("b").await;
     world.set_gone("b").await;
     world.set_shows("c", "Stalled=True KeySetNotOwned").await;
-    assert_eq!(held(hydra, &set).await, [second.clone()]);
+    assert_eq!(held(hydra, &set).await, std::slice::from_ref(&second));
     // Whoever cleans up by hand lets it go on.
     let keys = ask(hydra, Method::GET, &set, None).await.1;
     for key in keys["keys"].as_array().unwrap() {

@@ -13,7 +13,7 @@ use KeyState::{Active, Pending, Published, Retained};
 
 /// A key in each state, the oldest first.
 struct Keys {
-    keys: Vec<Key>,
+    all: Vec<Key>,
     privates: BTreeMap<String, Jwk>,
     publics: BTreeMap<String, PublicJwk>,
 }
@@ -24,7 +24,7 @@ fn keys() -> Keys {
     let privates: BTreeMap<_, _> =
         states.iter().map(|(kid, _)| ((*kid).to_owned(), new(kid))).collect();
     let publics = privates.iter().map(|(kid, jwk)| (kid.clone(), half(jwk))).collect();
-    Keys { keys, privates, publics }
+    Keys { all: keys, privates, publics }
 }
 
 fn kids(document: &str) -> Vec<String> {
@@ -39,7 +39,7 @@ fn output(value: Value) -> PrivateSecret {
 
 #[test]
 fn the_public_document_holds_all_public_halves_and_nothing_else() {
-    let Keys { keys, privates, mut publics } = keys();
+    let Keys { all: keys, privates, mut publics } = keys();
     publics.remove("coming");
     let document = public(&keys, &publics, &BTreeMap::new());
     assert_eq!(kids(&document), ["old", "now", "next"], "the oldest first, those that are known");
@@ -53,7 +53,7 @@ fn the_public_document_holds_all_public_halves_and_nothing_else() {
 
 #[test]
 fn each_key_has_the_id_under_which_hydra_publishes_it() {
-    let Keys { keys, publics, .. } = keys();
+    let Keys { all: keys, publics, .. } = keys();
     let published = BTreeMap::from([("old".to_owned(), "public:old".to_owned())]);
     let document = public(&keys, &publics, &published);
     assert_eq!(kids(&document), ["public:old", "now", "next", "coming"]);
@@ -67,7 +67,7 @@ fn a_set_without_keys_is_an_empty_document() {
 /// The spec, the keys of the Secret, and the keys in the document and in the PEM file.
 #[test]
 fn the_secret_has_the_forms_that_are_asked_for() {
-    let Keys { keys, privates, .. } = keys();
+    let Keys { all: keys, privates, .. } = keys();
     let all = ["now", "old", "next", "coming"];
     for (spec, names, handed_out) in [
         (json!({}), ["jwks.json", "kid", "private.pem"].as_slice(), &all[..1]),
@@ -111,7 +111,7 @@ fn a_symmetric_key_has_no_pem() {
 
 #[test]
 fn without_a_current_key_there_is_nothing_to_hand_out() {
-    let Keys { keys, mut privates, .. } = keys();
+    let Keys { all: keys, mut privates, .. } = keys();
     let spec = output(json!({ "allKeys": true }));
     let none =
         |keys: &[Key], privates: &BTreeMap<_, _>| private(&spec, keys, privates).unwrap().is_none();
@@ -122,7 +122,7 @@ fn without_a_current_key_there_is_nothing_to_hand_out() {
 
 #[test]
 fn of_other_keys_those_are_handed_out_that_are_there() {
-    let Keys { keys, mut privates, .. } = keys();
+    let Keys { all: keys, mut privates, .. } = keys();
     privates.remove("old");
     let data = private(&output(json!({ "allKeys": true })), &keys, &privates).unwrap().unwrap();
     assert_eq!(kids(data["jwks.json"].expose_secret()), ["now", "next", "coming"]);

@@ -39,9 +39,8 @@ fn with_keys(keys: Vec<Key>) -> JsonWebKeySet {
 /// The events of a pass, each as `Warning Reason` or `Reason`.
 fn told(resource: &JsonWebKeySet, outcome: &Outcome) -> Vec<String> {
     let found = notices(resource, outcome, &status(resource, outcome, at(60)));
-    let told = |notice: &Notice| match notice.warning {
-        true => format!("Warning {}", notice.reason),
-        false => notice.reason.to_owned(),
+    let told = |notice: &Notice| {
+        if notice.warning { format!("Warning {}", notice.reason) } else { notice.reason.to_owned() }
     };
     found.iter().map(told).collect()
 }
@@ -92,7 +91,9 @@ fn who_signs_is_told() {
 #[test]
 fn adopted_keys_are_told_by_one_event() {
     let mut keys = [key("a", Retained), key("b", Active)];
-    keys.iter_mut().for_each(|key| key.origin = KeyOrigin::Adopted);
+    for key in &mut keys {
+        key.origin = KeyOrigin::Adopted;
+    }
     let keys = keys.map(|key| Recorded { key, public: None }).to_vec();
     let outcome = Outcome::Recorded { desired: Box::new(wanted(&spec())), keys, intruder: None };
     let resource = resource(&spec());

@@ -29,11 +29,11 @@ fn recording(kids: &[&str]) -> Outcome {
 fn shown(status: &JsonWebKeySetStatus) -> (String, String) {
     let kinds = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
     let found = kinds.map(|kind| condition::get(&status.conditions, kind));
-    let value = |found: &Option<&Condition>| {
+    let value = |found: Option<&Condition>| {
         found.map_or("-".to_owned(), |found| format!("{:?}", found.status))
     };
     let reason = found[2].and_then(|stalled| stalled.reason.as_ref().map(ToString::to_string));
-    (found.iter().map(value).collect::<Vec<_>>().join(" "), reason.unwrap_or_default())
+    (found.into_iter().map(value).collect::<Vec<_>>().join(" "), reason.unwrap_or_default())
 }
 
 fn message(status: &JsonWebKeySetStatus) -> String {
@@ -192,7 +192,7 @@ fn the_message_tells_what_matters() {
     let none = status(&resource(&spec()), &success(applied(Vec::new())), at(30));
     assert_eq!(
         message(&none),
-        "there is no key that may be used: write another one into the Secret of spec.import"
+        "each key that is provided is revoked: write another one into the Secret of spec.import"
     );
 }
 
