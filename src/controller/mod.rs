@@ -3,6 +3,7 @@
 
 pub mod backoff;
 pub mod claims;
+pub mod failures;
 pub mod looks;
 pub mod outcome;
 pub mod reasons;

@@ -1,16 +1,17 @@
 //! The condition reasons of a `JsonWebKeySet`, and how errors become failures with a class.
 
+pub use crate::controller::failures::LONGEST_MESSAGE;
 use crate::{
-    controller::{Class, Failure as GenericFailure},
-    hydra::{ErrorKind, HydraError},
-    kubernetes::{ApiError, events::truncated},
+    controller::{
+        Failure as GenericFailure,
+        failures::{self, Reasons},
+    },
+    hydra::HydraError,
+    kubernetes::ApiError,
 };
 
 /// Why a pass over a `JsonWebKeySet` did not reach its goal.
 pub type Failure = GenericFailure<Reason>;
-
-/// Longest condition message, in bytes.
-pub const LONGEST_MESSAGE: usize = 1024;
 
 /// Reasons of the conditions `Ready`, `Reconciling` and `Stalled`. Part of the API: people write
 /// alerts on them.
@@ -88,41 +89,30 @@ impl Reason {
     }
 }
 
+impl Reasons for Reason {
+    const HYDRA_UNREACHABLE: Self = Self::HydraUnreachable;
+    const HYDRA_ERROR: Self = Self::HydraError;
+    const HYDRA_FORBIDDEN: Self = Self::HydraForbidden;
+    const REJECTED_BY_HYDRA: Self = Self::RejectedByHydra;
+    const KUBERNETES_ERROR: Self = Self::KubernetesError;
+}
+
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".
 #[must_use]
 pub fn hydra(doing: &str, error: &HydraError) -> Failure {
-    let (class, reason) = match error.kind() {
-        ErrorKind::Absent | ErrorKind::Conflict => (Class::Conflict, Reason::HydraError),
-        ErrorKind::Invalid => (Class::Terminal, Reason::RejectedByHydra),
-        ErrorKind::Transient => (Class::Transient, Reason::HydraError),
-        ErrorKind::Unreachable => (Class::Transient, Reason::HydraUnreachable),
-        ErrorKind::Forbidden => (Class::Transient, Reason::HydraForbidden),
-    };
-    let message = truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE);
-    Failure { class, reason, message, retry_after: error.retry_after() }
+    failures::hydra(doing, error)
 }
 
 /// Classifies an error of the Kubernetes API. `doing` completes "could not …".
 #[must_use]
 pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
-    let message = truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE);
-    if error.is_conflict() || error.is_absent() {
-        Failure::conflict(Reason::KubernetesError, message)
-    } else {
-        Failure::transient(Reason::KubernetesError, message)
-    }
+    failures::kubernetes(doing, error)
 }
 
-/// Classifies a refused write of an output: quotas and policies are told apart from an API that
-/// fails, because a person looks for them in another place.
+/// Classifies a refused write of an output.
 #[must_use]
 pub fn output_write(what: &str, error: &ApiError) -> Failure {
-    let failure = kubernetes(&format!("store {what}"), error);
-    if error.is_forbidden() || matches!(error.code, Some(400 | 422)) {
-        Failure { reason: Reason::OutputRefused, ..failure }
-    } else {
-        failure
-    }
+    failures::kubernetes_write(what, error, Reason::OutputRefused)
 }
 
 /// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer than one resource may occupy

@@ -9,7 +9,7 @@ use super::{
     cleanup,
     desired::{self, desired},
     error::{self, Failure},
-    observe::{Sources, material_name, observe},
+    observe::{Sources, observe},
     plan::{Plan, plan},
     record::Record,
     rest,
@@ -124,10 +124,4 @@ fn owner(resource: &JsonWebKeySet) -> Owner {
         name: resource.name_any(),
         uid: resource.uid().unwrap_or_default(),
     }
-}
-
-/// The longest name of a resource whose keys the operator may have to keep.
-#[must_use]
-pub fn can_keep(name: &str) -> bool {
-    material_name(name).len() <= 253
 }

@@ -12,7 +12,7 @@ use super::{
     apply::Applied,
     error::{self, Failure, Reason},
     notices::notices,
-    rotation::Key,
+    rotation::{Key, Rules},
     status::{Outcome, status},
 };
 use crate::{
@@ -20,16 +20,12 @@ use crate::{
     controller::{
         Class, ResourceKey,
         backoff::{self, chance, jittered},
-        resync,
+        failures, resync,
     },
     kubernetes::{self, ApiError, status::Guard},
     metrics::ReconcileResult,
 };
 
-/// After a conflict the state is read anew at once; a moment lets the other writer finish.
-const CONFLICT_DELAY: Duration = Duration::from_millis(200);
-/// Conflicts in a row that are nobody's business.
-const QUIET_CONFLICTS: u32 = 3;
 /// How often it is looked whether Hydra publishes a key that it has.
 const PUBLICATION_DELAY: Duration = Duration::from_secs(5);
 
@@ -168,14 +164,10 @@ pub fn forget(key: &ResourceKey, context: &Context) {
     context.looks.forget(key);
 }
 
-/// Other writers are part of normal work: a conflict shows only when it does not go away.
+/// A conflict shows only when it does not go away.
 fn patiently(outcome: Outcome, failures: u32) -> Outcome {
     match outcome {
-        Outcome::Failed(failure)
-            if failure.class == Class::Conflict && failures > QUIET_CONFLICTS =>
-        {
-            Outcome::Failed(Failure { class: Class::Transient, ..failure })
-        }
+        Outcome::Failed(failure) => Outcome::Failed(failures::patiently(failure, failures)),
         other => other,
     }
 }
@@ -187,27 +179,18 @@ fn next(outcome: &Outcome, failures: u32, resync: Duration) -> Reported {
         Outcome::Recorded { .. } | Outcome::Revoked { .. } => {
             return (Action::requeue(Duration::ZERO), ReconcileResult::RequeueAfter);
         }
-        Outcome::Applied { applied, .. } => return after(applied, resync),
+        Outcome::Applied { desired, applied } => return after(applied, &desired.rules, resync),
         Outcome::Suspended => return unchanged(),
         Outcome::Failed(failure) => failure,
     };
-    match failure.class {
-        Class::Terminal | Class::Waiting => {
-            (Action::requeue(jittered(resync, chance())), ReconcileResult::Error)
-        }
-        Class::Conflict => (Action::requeue(CONFLICT_DELAY), ReconcileResult::RequeueAfter),
-        Class::Transient | Class::Unobserved => {
-            let backoff = backoff::delay(failures.max(1), chance());
-            // Spread out: many wait for the same moment.
-            let asked = failure.retry_after.map(|asked| jittered(asked, chance()));
-            let delay = backoff.max(asked.unwrap_or_default());
-            (Action::requeue(delay), ReconcileResult::Error)
-        }
-    }
+    failures::next(failure, failures, resync, chance())
 }
 
-fn after(applied: &Applied, resync: Duration) -> Reported {
-    let coming = applied.keys.iter().any(Key::is_coming);
+fn after(applied: &Applied, rules: &Rules, resync: Duration) -> Reported {
+    // What only time keeps back has its own moment.
+    let now = Timestamp::now();
+    let is_late = |key: &Key| rules.until(key, false).is_none_or(|until| until <= now);
+    let coming = applied.keys.iter().any(|key| key.is_coming() && is_late(key));
     let delay = if applied.wrote() {
         // What was written has to be seen.
         Duration::ZERO

@@ -1,16 +1,17 @@
 //! The condition reasons of an `OAuth2Client`, and how errors become failures with a class.
 
+pub use crate::controller::failures::LONGEST_MESSAGE;
 use crate::{
-    controller::{Class, Failure as GenericFailure},
-    hydra::{ErrorKind, HydraError},
+    controller::{
+        Class, Failure as GenericFailure,
+        failures::{self, Reasons},
+    },
+    hydra::HydraError,
     kubernetes::{ApiError, events::truncated},
 };
 
 /// Why a pass over an `OAuth2Client` did not reach its goal.
 pub type Failure = GenericFailure<Reason>;
-
-/// Longest condition message, in bytes: Hydra's explanations are sentences, not documents.
-pub const LONGEST_MESSAGE: usize = 1024;
 
 /// Reasons of the conditions `Ready`, `Reconciling` and `Stalled`. Part of the API: people write
 /// alerts on them.
@@ -112,22 +113,18 @@ impl Reason {
     }
 }
 
+impl Reasons for Reason {
+    const HYDRA_UNREACHABLE: Self = Self::HydraUnreachable;
+    const HYDRA_ERROR: Self = Self::HydraError;
+    const HYDRA_FORBIDDEN: Self = Self::HydraForbidden;
+    const REJECTED_BY_HYDRA: Self = Self::RejectedByHydra;
+    const KUBERNETES_ERROR: Self = Self::KubernetesError;
+}
+
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".
 #[must_use]
 pub fn hydra(doing: &str, error: &HydraError) -> Failure {
-    let (class, reason) = match error.kind() {
-        ErrorKind::Absent | ErrorKind::Conflict => (Class::Conflict, Reason::HydraError),
-        ErrorKind::Invalid => (Class::Terminal, Reason::RejectedByHydra),
-        ErrorKind::Transient => (Class::Transient, Reason::HydraError),
-        ErrorKind::Unreachable => (Class::Transient, Reason::HydraUnreachable),
-        ErrorKind::Forbidden => (Class::Transient, Reason::HydraForbidden),
-    };
-    Failure {
-        class,
-        reason,
-        message: truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE),
-        retry_after: error.retry_after(),
-    }
+    failures::hydra(doing, error)
 }
 
 /// Classifies an error of Hydra's public API, which says nothing about the admin API. `idle`:
@@ -146,12 +143,7 @@ pub fn discovery(error: &HydraError, idle: bool) -> Failure {
 /// Classifies an error of the Kubernetes API. `doing` completes "could not …".
 #[must_use]
 pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
-    let message = truncated(format!("could not {doing}: {error}"), LONGEST_MESSAGE);
-    if error.is_conflict() || error.is_absent() {
-        Failure::conflict(Reason::KubernetesError, message)
-    } else {
-        Failure::transient(Reason::KubernetesError, message)
-    }
+    failures::kubernetes(doing, error)
 }
 
 /// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer
@@ -165,14 +157,8 @@ pub fn took_too_long(at_rest: bool) -> Failure {
     Failure { class, ..Failure::transient(Reason::KubernetesError, message) }
 }
 
-/// Classifies a refused write of the Secret: quotas and policies are told apart from an API that
-/// fails, because a person looks for them in another place.
+/// Classifies a refused write of the Secret.
 #[must_use]
 pub fn secret_write(name: &str, error: &ApiError) -> Failure {
-    let failure = kubernetes(&format!("store Secret {name}"), error);
-    if error.is_forbidden() || matches!(error.code, Some(400 | 422)) {
-        Failure { reason: Reason::SecretRefused, ..failure }
-    } else {
-        failure
-    }
+    failures::kubernetes_write(&format!("Secret {name}"), error, Reason::SecretRefused)
 }

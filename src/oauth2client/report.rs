@@ -19,17 +19,12 @@ use crate::{
     api::OAuth2Client,
     controller::{
         Class, ResourceKey,
-        backoff::{self, chance, jittered},
-        resync,
+        backoff::{self, chance},
+        failures, resync,
     },
     kubernetes::{self, ApiError, status::Guard},
     metrics::ReconcileResult,
 };
-
-/// After a conflict the state is read anew at once; a moment lets the other writer finish.
-const CONFLICT_DELAY: Duration = Duration::from_millis(200);
-/// Conflicts in a row that are nobody's business.
-const QUIET_CONFLICTS: u32 = 3;
 
 /// What kube-runtime shall do next, and the result for the metrics.
 pub type Reported = (Action, ReconcileResult);
@@ -163,14 +158,10 @@ pub fn forget(key: &ResourceKey, context: &Context) {
     context.looks.forget(key);
 }
 
-/// Other writers are part of normal work: a conflict shows only when it does not go away.
+/// A conflict shows only when it does not go away.
 fn patiently(outcome: Outcome, failures: u32) -> Outcome {
     match outcome {
-        Outcome::Failed(failure)
-            if failure.class == Class::Conflict && failures > QUIET_CONFLICTS =>
-        {
-            Outcome::Failed(Failure { class: Class::Transient, ..failure })
-        }
+        Outcome::Failed(failure) => Outcome::Failed(failures::patiently(failure, failures)),
         other => other,
     }
 }
@@ -185,19 +176,7 @@ fn next(outcome: &Outcome, failures: u32, resync: Duration, chance: f64) -> Repo
         Outcome::Applied { .. } | Outcome::Suspended => return unchanged(),
         Outcome::Failed(failure) => failure,
     };
-    match failure.class {
-        Class::Terminal | Class::Waiting => {
-            (Action::requeue(jittered(resync, chance)), ReconcileResult::Error)
-        }
-        Class::Conflict => (Action::requeue(CONFLICT_DELAY), ReconcileResult::RequeueAfter),
-        Class::Transient | Class::Unobserved => {
-            let backoff = backoff::delay(failures.max(1), chance);
-            // Spread out: many wait for the same moment.
-            let asked = failure.retry_after.map(|asked| jittered(asked, chance));
-            let delay = backoff.max(asked.unwrap_or_default());
-            (Action::requeue(delay), ReconcileResult::Error)
-        }
-    }
+    failures::next(failure, failures, resync, chance)
 }
 
 fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {

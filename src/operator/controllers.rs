@@ -30,7 +30,7 @@ use crate::{
 
 /// How long passes wait for the first lists of Secrets and of `JsonWebKeySet`s. Later they read the Secrets one by one, and
 /// those that refer to a set wait.
-const LISTS_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const LISTS_LIMIT: Duration = Duration::from_secs(15);
 
 /// One watch of resources and one of Secrets: the whole cluster, or one namespace.
 pub(super) struct Scope {
@@ -66,10 +66,7 @@ impl Scope {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
-        match &self.namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        }
+        api(client, self.namespace.as_deref())
     }
 }
 
@@ -226,7 +223,7 @@ pub(super) fn run_controller(
         .run(oauth2client::reconcile, never_fails, context.clone())
         .for_each(move |result| {
             if let Err(error) = result {
-                queue_failed(&error, &context);
+                queue_failed("OAuth2Clients", &error, |key| oauth2client::forget(key, &context));
             }
             std::future::ready(())
         });
@@ -289,20 +286,35 @@ fn observe(event: &watcher::Event<Watched>, listed: &CancellationToken, context:
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "kube-runtime's signature")]
-fn never_fails(_: Arc<Watched>, error: &Infallible, _: Arc<Context>) -> Action {
+pub(super) fn never_fails<K, C>(_: Arc<K>, error: &Infallible, _: Arc<C>) -> Action {
     match *error {}
 }
 
-fn queue_failed(error: &controller::Error<Infallible, watcher::Error>, context: &Context) {
+/// Tells what went wrong in the queue of the controller of `kind`. `forget` is called for a resource that is gone.
+pub(super) fn queue_failed(
+    kind: &str,
+    error: &controller::Error<Infallible, watcher::Error>,
+    forget: impl FnOnce(&ResourceKey),
+) {
     match error {
-        // A Secret was collected after its resource: there is nothing left to do.
+        // What it owned was collected after it: there is nothing left to do.
         controller::Error::ObjectNotFound(object) => {
-            let namespace = object.namespace.clone().unwrap_or_default();
-            oauth2client::forget(&(namespace, object.name.clone()), context);
+            forget(&(object.namespace.clone().unwrap_or_default(), object.name.clone()));
         }
         controller::Error::QueueError(error) => {
-            tracing::warn!(error = %ApiError::from(error), "Watching OAuth2Clients failed");
+            tracing::warn!(error = %ApiError::from(error), "Watching {kind} failed");
         }
         other => tracing::warn!(error = %other, "The controller failed"),
+    }
+}
+
+/// The objects of `namespace`, or of all.
+pub(super) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
     }
 }

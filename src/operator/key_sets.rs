@@ -1,15 +1,14 @@
 //! The controller of `JsonWebKeySet`s, one per watched scope, and what it has to do with that of their clients.
 
-use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, sync::Arc};
 
 use futures::{StreamExt, channel::mpsc, future::join_all, stream};
-use k8s_openapi::{NamespaceResourceScope, api::core::v1::ConfigMap};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    ResourceExt,
     core::PartialObjectMeta,
     runtime::{
-        Controller,
-        controller::{self, Action},
+        Controller, controller,
         reflector::{self, ObjectRef},
         watcher,
     },
@@ -17,7 +16,7 @@ use kube::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::controllers::until_ended;
+use super::controllers::{LISTS_LIMIT, api, never_fails, queue_failed, until_ended};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL},
     controller::{Backoff, Looks, ResourceKey, Statuses},
@@ -103,18 +102,6 @@ pub(super) struct SetScope {
     pub(super) clients_filled: Vec<CancellationToken>,
 }
 
-impl SetScope {
-    fn api<K>(&self, client: &Client) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    {
-        match &self.namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        }
-    }
-}
-
 /// Runs the controller of `scope` until `shutdown` is cancelled and its passes have ended. Where the resources are not served, it
 /// waits for them.
 pub(super) fn run(
@@ -130,7 +117,7 @@ pub(super) fn run(
         // Fails only when the controller has ended.
         let _ = wake.unbounded_send(reference(key));
     });
-    let maps = scope.api::<PartialObjectMeta<ConfigMap>>(&context.client);
+    let maps = api::<PartialObjectMeta<ConfigMap>>(&context.client, scope.namespace.as_deref());
     let selector = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
     let maps_listed = CancellationToken::new();
     let outputs = {
@@ -150,7 +137,7 @@ pub(super) fn run(
     };
     let outputs = outputs.map(|key| reference(&key));
     let resources = {
-        let api = scope.api::<Watched>(&context.client);
+        let api = api::<Watched>(&context.client, scope.namespace.as_deref());
         let unknown = scope.listed.clone();
         let failed = move |error: &ApiError| {
             if error.is_absent() || error.is_forbidden() {
@@ -176,7 +163,7 @@ pub(super) fn run(
         .run(jsonwebkeyset::reconcile, never_fails, context.clone())
         .for_each(move |result| {
             if let Err(error) = result {
-                queue_failed(&error, &context);
+                queue_failed("JsonWebKeySets", &error, |key| jsonwebkeyset::forget(key, &context));
             }
             std::future::ready(())
         });
@@ -209,7 +196,6 @@ fn seen(
 
 /// No key signs before all clients that take it are known. Without a list of the ConfigMaps there are passes nevertheless.
 async fn held(clients_filled: Vec<CancellationToken>, maps_listed: CancellationToken) {
-    const LISTS_LIMIT: Duration = Duration::from_secs(15);
     join_all(clients_filled.iter().map(CancellationToken::cancelled)).await;
     if tokio::time::timeout(LISTS_LIMIT, maps_listed.cancelled()).await.is_err() {
         tracing::warn!(limit = ?LISTS_LIMIT, "Going on without a list of the ConfigMaps");
@@ -218,23 +204,4 @@ async fn held(clients_filled: Vec<CancellationToken>, maps_listed: CancellationT
 
 fn reference((namespace, name): &ResourceKey) -> ObjectRef<Watched> {
     ObjectRef::new(name).within(namespace)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "kube-runtime's signature")]
-fn never_fails(_: Arc<Watched>, error: &Infallible, _: Arc<Context>) -> Action {
-    match *error {}
-}
-
-fn queue_failed(error: &controller::Error<Infallible, watcher::Error>, context: &Context) {
-    match error {
-        // An output was collected after its resource: there is nothing left to do.
-        controller::Error::ObjectNotFound(object) => {
-            let namespace = object.namespace.clone().unwrap_or_default();
-            jsonwebkeyset::forget(&(namespace, object.name.clone()), context);
-        }
-        controller::Error::QueueError(error) => {
-            tracing::warn!(error = %ApiError::from(error), "Watching JsonWebKeySets failed");
-        }
-        other => tracing::warn!(error = %other, "The controller failed"),
-    }
 }
