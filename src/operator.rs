@@ -55,6 +55,10 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 const HYDRA_REQUESTS: u32 = 14;
 /// Time for the requests of one pass to the Kubernetes API.
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
+/// How long an event waits at most while passes are under way: most end sooner.
+const PASS_PATIENCE: Duration = Duration::from_millis(100);
+/// And while all that may be are under way.
+const CROWD_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the first sweep waits for the resources to be listed.
 const FILLING_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
@@ -135,7 +139,7 @@ pub async fn run(
         tokio::select! {
             () = published(
                 publisher,
-                || context.limit.available_permits() < settings.concurrency.into(),
+                || patience(context.limit.available_permits(), settings.concurrency),
                 Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, &shutdown)),
             ) => {}
             () = too_long_a_drain(&shutdown) => {}
@@ -151,7 +155,7 @@ pub async fn run(
 /// `work`, and after it what it has left to be published.
 async fn published(
     publisher: Publisher,
-    is_busy: impl Fn() -> bool,
+    patience: impl Fn() -> Duration,
     work: impl Future<Output = ()>,
 ) {
     let ended = CancellationToken::new();
@@ -159,7 +163,17 @@ async fn published(
         work.await;
         ended.cancel();
     };
-    tokio::join!(publisher.run(ended.cancelled(), is_busy), work);
+    tokio::join!(publisher.run(ended.cancelled(), patience), work);
+}
+
+/// How long an event may wait for passes to end: while as many as may be are under way, events would slow down a crowd of
+/// new resources, about which nobody reads one by one.
+fn patience(free: usize, concurrency: u16) -> Duration {
+    match free {
+        0 => CROWD_PATIENCE,
+        _ if free < usize::from(concurrency) => PASS_PATIENCE,
+        _ => Duration::ZERO,
+    }
 }
 
 /// What a pass leaves undone the next start finds; an end by force would come without a word.

@@ -7,14 +7,12 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::ApiError;
 
-/// How long an event waits at most for a quiet moment, once it is its turn.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
-/// How often it is looked whether the moment is quiet.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+/// How often it is looked whether an event still has to wait.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Longest note that the API server takes: 1 kB (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
@@ -80,6 +78,7 @@ pub struct Publisher {
 struct Queued {
     regarding: ObjectReference,
     event: Event,
+    since: Instant,
 }
 
 /// Events reported by `controller`, from the Pod named in `HOSTNAME`.
@@ -113,7 +112,8 @@ impl Events {
                     .map(|part| ObjectReference { field_path: Some(part), ..regarding.clone() }),
             };
             (self.waiting)(1);
-            if self.queue.try_send(Queued { regarding: regarding.clone(), event }).is_err() {
+            let queued = Queued { regarding: regarding.clone(), event, since: Instant::now() };
+            if self.queue.try_send(queued).is_err() {
                 (self.waiting)(-1);
                 tracing::warn!(
                     reason = notice.reason,
@@ -126,9 +126,9 @@ impl Events {
 
 impl Publisher {
     /// Publishes events until `ended` completes and those that are queued by then are published. A
-    /// failure is logged and forgotten. While `is_busy` the API server has better things to do, and
-    /// events trickle.
-    pub async fn run(mut self, ended: impl Future<Output = ()>, is_busy: impl Fn() -> bool) {
+    /// failure is logged and forgotten. While the API server has better things to do an event waits,
+    /// at most as long as `patience` says at the time.
+    pub async fn run(mut self, ended: impl Future<Output = ()>, patience: impl Fn() -> Duration) {
         tokio::pin!(ended);
         let mut is_open = true;
         loop {
@@ -136,7 +136,9 @@ impl Publisher {
                 queued = self.queue.recv() => match queued {
                     Some(queued) => {
                         if is_open {
-                            quiet(&is_busy).await;
+                            while queued.since.elapsed() < patience() {
+                                tokio::time::sleep(LOOK).await;
+                            }
                         }
                         self.publish(queued).await;
                     }
@@ -150,7 +152,7 @@ impl Publisher {
         }
     }
 
-    async fn publish(&self, Queued { regarding, event }: Queued) {
+    async fn publish(&self, Queued { regarding, event, .. }: Queued) {
         if let Err(error) = self.recorder.publish(&event, &regarding).await {
             tracing::warn!(
                 error = %ApiError::from(error),
@@ -161,15 +163,6 @@ impl Publisher {
             );
         }
         (self.waiting)(-1);
-    }
-}
-
-/// Waits for a quiet moment, but not for long.
-async fn quiet(is_busy: impl Fn() -> bool) {
-    let mut waited = Duration::ZERO;
-    while is_busy() && waited < LONGEST_WAIT {
-        tokio::time::sleep(SHORTEST_WAIT).await;
-        waited += SHORTEST_WAIT;
     }
 }
 

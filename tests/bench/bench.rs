@@ -70,7 +70,7 @@ async fn raw(options: &Options) -> (Context, RawFigures) {
         software: world.software().await,
     };
     let singles = load::singles(&world, Work::AllWrites, options.singles).await;
-    let waves = load::waves(&world, Work::AllWrites, options).await;
+    let waves = load::waves(&world, Work::AllWrites, options, None).await;
     (context, RawFigures { singles, waves })
 }
 
@@ -80,7 +80,7 @@ async fn figures(options: &Options, kind: &Kind) -> Figures {
     let world = World::start().await;
     let subject = Subject::start(&world, kind).await;
     let singles = load::singles(&world, Work::Creation, options.singles).await;
-    let waves = load::waves(&world, Work::Creation, options).await;
+    let waves = load::waves(&world, Work::Creation, options, Some(&subject)).await;
     drop(subject); // before the servers, of whose end it would complain
     drop(world);
 

@@ -13,6 +13,7 @@ use crate::{
     observer::{Observer, Seen},
     options::Options,
     progress,
+    subject::Subject,
     world::World,
 };
 
@@ -22,10 +23,19 @@ const WARM_UP: usize = 5;
 /// stops to look at it.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// One round of new clients at once for each concurrency.
-pub async fn waves(world: &World, work: Work, options: &Options) -> Vec<Wave> {
+/// One round of new clients at once for each concurrency. Each waits until `subject`, if it is one's work, is done with the
+/// one before.
+pub async fn waves(
+    world: &World,
+    work: Work,
+    options: &Options,
+    subject: Option<&Subject>,
+) -> Vec<Wave> {
     let mut waves = Vec::new();
     for &concurrency in &options.concurrency {
+        if let Some(subject) = subject {
+            subject.quiet(0.0).await;
+        }
         let wave = wave(world, work, options.clients, concurrency).await;
         progress::note(&format!(
             "{} new clients, {concurrency} requests in flight: {:.1}/s",

@@ -222,11 +222,12 @@ const NOTES: &str = "
 - *Raw limit*: a load generator creates the resource and makes the four writes of a new client itself, as a ServiceAccount with
   the operator's rights: finalizer, Secret, client in Hydra, status. For a controller the same generator creates
   the resource alone. Both clocks cover the creation, both ends are seen by the same watches. One round for each number of
-  requests in flight; the best round of each counts. Each column has servers of its own that were empty before.
+  requests in flight; the best round of each counts, and each begins when all that followed from the one before is done. A
+  crowd's events come after it and are not in its time. Each column has servers of its own that were empty before.
 - *One new client*: p50 of the controller against p50 of the raw sequence until Ready, both from the reply to the
   creation to the event of a watch.
-- *Requests* are those that Hydra (`http_requests_total`) and kube-apiserver (`apiserver_request_total` of oauth2clients, secrets and
-  events) count from before the start until the controller is ready, has swept (hydra-maester: has passed over every client)
+- *Requests* are those that Hydra (`http_requests_total`) and kube-apiserver (`apiserver_request_total` of oauth2clients,
+  jsonwebkeysets, secrets, configmaps and events) count from before the start until the controller is ready, has swept (hydra-maester: has passed over every client)
   and has made no pass for 2 s. A watch counts when it ends; discovery is not counted.
 - *Memory* is VmRSS and VmHWM of the process, *processor* the time of its threads; both include serving its metrics,
   which tell when it is quiet.

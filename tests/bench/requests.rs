@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The kinds that the operator has rights on.
-const RESOURCES: [&str; 3] = ["oauth2clients", "secrets", "events"];
+const RESOURCES: [&str; 5] = ["oauth2clients", "jsonwebkeysets", "secrets", "configmaps", "events"];
 /// What only the bench itself and the harness ask for.
 const OUR_OWN: [&str; 2] = ["/admin/metrics", "/health"];
 

@@ -71,6 +71,7 @@ pub struct Maester {
 /// What a controller says it has done since its start.
 struct Activity {
     passes: f64,
+    /// Passes under way, and events that are still to be published.
     in_progress: f64,
     sweeps: f64,
 }
@@ -142,7 +143,8 @@ impl Subject {
         let sum = |name| counters::sum(&samples, name, |_| true);
         Activity {
             passes: sum("controller_runtime_reconcile_total"),
-            in_progress: sum("controller_runtime_active_workers"),
+            in_progress: sum("controller_runtime_active_workers")
+                + sum("hydra_operator_events_waiting"),
             sweeps: counters::sum(&samples, "hydra_operator_sweeps_total", |sample| {
                 sample.label("result") == "success"
             }),
