@@ -12,7 +12,6 @@ use futures::{
     future::{join, join_all},
 };
 use kube::{Client, runtime::reflector};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -23,7 +22,7 @@ use self::{
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
-    controller::{Backoff, Looks, Statuses},
+    controller::{Backoff, Looks, Passes, Statuses},
     hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
     instances::{Instances, OWN},
@@ -55,9 +54,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 const HYDRA_REQUESTS: u32 = 14;
 /// Time for the requests of one pass to the Kubernetes API.
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
-/// How long an event waits at most while passes are under way: most end sooner.
-const PASS_PATIENCE: Duration = Duration::from_millis(100);
-/// And while all that may be are under way.
+/// How long an event waits at most while passes follow each other: it would take the time of the API server from the very
+/// resources that it is about.
 const CROWD_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the first sweep waits for the resources to be listed.
 const FILLING_LIMIT: Duration = Duration::from_secs(30);
@@ -139,7 +137,7 @@ pub async fn run(
         tokio::select! {
             () = published(
                 publisher,
-                || patience(context.limit.available_permits(), settings.concurrency),
+                || if context.passes.are_frequent() { CROWD_PATIENCE } else { Duration::ZERO },
                 Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, &shutdown)),
             ) => {}
             () = too_long_a_drain(&shutdown) => {}
@@ -164,16 +162,6 @@ async fn published(
         ended.cancel();
     };
     tokio::join!(publisher.run(ended.cancelled(), patience), work);
-}
-
-/// How long an event may wait for passes to end: while as many as may be are under way, events would slow down a crowd of
-/// new resources, about which nobody reads one by one.
-fn patience(free: usize, concurrency: u16) -> Duration {
-    match free {
-        0 => CROWD_PATIENCE,
-        _ if free < usize::from(concurrency) => PASS_PATIENCE,
-        _ => Duration::ZERO,
-    }
 }
 
 /// What a pass leaves undone the next start finds; an end by force would come without a word.
@@ -296,7 +284,7 @@ fn context(
         sent: SentSecrets::default(),
         secret_keys: settings.secret_keys.clone(),
         removes_duplicates: settings.removes_duplicates,
-        limit: Semaphore::new(settings.concurrency.into()),
+        passes: Passes::new(settings.concurrency),
         pass_limit: settings.hydra.request_timeout * HYDRA_REQUESTS + KUBERNETES_LIMIT,
         resync_interval: settings.resync_interval,
     }

@@ -6,6 +6,7 @@ pub mod claims;
 pub mod failures;
 pub mod looks;
 pub mod outcome;
+pub mod passes;
 pub mod reasons;
 pub mod resync;
 pub mod statuses;
@@ -15,6 +16,7 @@ pub use backoff::Backoff;
 pub use claims::Claims;
 pub use looks::Looks;
 pub use outcome::{Class, Failure};
+pub use passes::Passes;
 pub use statuses::Statuses;
 pub use wakers::Wakers;
 

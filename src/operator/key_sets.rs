@@ -13,13 +13,12 @@ use kube::{
         watcher,
     },
 };
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::controllers::{LISTS_LIMIT, api, never_fails, queue_failed, until_ended};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL},
-    controller::{Backoff, Looks, ResourceKey, Statuses},
+    controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
     jsonwebkeyset::{
         self, Context, Watched, claims::Rivals, context::LinkedTo, desired::Permissions,
         observe::Linked,
@@ -48,7 +47,7 @@ pub(super) fn context(
         statuses: Statuses::default(),
         linked_to: linked_to(clients.clone()),
         observes: clients.observer.is_some(),
-        limit: Semaphore::new(concurrency.into()),
+        passes: Passes::new(concurrency),
         pass_limit: clients.pass_limit,
         resync_interval: clients.resync_interval,
     }
