@@ -134,21 +134,20 @@ pub async fn run(
 
     let drained = CancellationToken::new();
     let work = async {
-        let work = operate(&settings, &context, made, publisher, &readiness, &shutdown);
-        let result = match election {
-            Some(election) => election.lead(work, &shutdown).await,
-            None => {
-                work.await;
-                Ok(())
-            }
+        let work = Box::pin(operate(&settings, &context, made, publisher, &readiness, &shutdown));
+        let result = if let Some(election) = election {
+            election.lead(work, &shutdown).await
+        } else {
+            work.await;
+            Ok(())
         };
         drained.cancel();
         result
     };
     let serve = server.serve(metrics, readiness.clone(), drained.clone());
-    let (served, led) = tokio::join!(serve, work);
+    let (probes, led) = tokio::join!(serve, work);
     led?;
-    Ok(served?)
+    Ok(probes?)
 }
 
 /// The part of this process in the election, if there is one. What writes nothing need not lead.

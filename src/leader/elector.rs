@@ -112,7 +112,8 @@ impl Elector {
 
     /// A look, a write, or both. Returns the time from its begin to that of the next.
     async fn attempt(&mut self) -> Result<Duration, ApiError> {
-        if self.until.is_none() || self.is_unsure || self.seen.is_none() {
+        // What a leader has not heard of it is told by the conflict that its next renewal meets.
+        if self.until.is_none() {
             self.look().await?;
         }
         match self.step() {

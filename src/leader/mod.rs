@@ -69,6 +69,7 @@ pub struct Election {
 
 impl Election {
     /// Stands for election. `client` is used by nobody else, so that renewals wait for nothing; `pod` names this replica.
+    #[must_use]
     pub fn stand(
         client: Client,
         settings: &Settings,
