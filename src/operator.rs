@@ -2,16 +2,17 @@
 
 mod connections;
 mod controllers;
+mod fencing;
 mod key_sets;
 
 use std::{sync::Arc, time::Duration};
 
 use futures::{
-    FutureExt, StreamExt,
+    StreamExt,
     channel::mpsc,
     future::{join, join_all},
 };
-use kube::{Client, runtime::reflector};
+use kube::{Client, Config, runtime::reflector};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -23,6 +24,7 @@ use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
     controller::{Backoff, Looks, Passes, Statuses},
+    fence::Fence,
     hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
     instances::{Instances, OWN},
@@ -32,6 +34,7 @@ use crate::{
         events::{Events, Publisher, events},
         referrers::Referrers,
     },
+    leader::{self, Election},
     metrics::Metrics,
     oauth2client::{
         CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules, key_sets::KeySets,
@@ -100,9 +103,13 @@ pub enum Error {
     /// The client of the Kubernetes API cannot be built.
     #[error("the connection to the Kubernetes API cannot be set up")]
     Client(#[source] kube::Error),
+    /// Another replica may lead now.
+    #[error(transparent)]
+    Leader(#[from] leader::Lost),
 }
 
-/// Runs until `shutdown` is cancelled and the work in flight has drained.
+/// Runs until `shutdown` is cancelled and the work in flight has drained. Of several replicas the one that leads works, and
+/// the others stand by.
 pub async fn run(
     settings: Settings,
     metrics: Metrics,
@@ -110,44 +117,83 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let server = AdminServer::bind(settings.admin_listen).await?;
-    let (instances, made) = instances(&settings.hydra, &metrics)?;
-    let client =
-        Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
+    let config = connections::kubernetes(&settings).await?;
+    // The variable that every pod has.
     let pod = std::env::var("HOSTNAME").ok();
+    let election = election(&settings, &config, pod.as_deref(), &metrics, &readiness)?;
+    let fence = election.as_ref().map(Election::fence);
+    let (instances, made) = instances(&settings.hydra, &metrics, fence.clone())?;
+    let client = connections::client(config, fence.as_ref())?;
     let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
     let waiting = metrics.clone();
     let waiting = Arc::new(move |change| waiting.events_waiting(change));
     let (events, publisher) = events(client.clone(), &reporter, pod, waiting);
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
 
+    let drained = CancellationToken::new();
+    let work = async {
+        let work = Box::pin(operate(&settings, &context, made, publisher, &readiness, &shutdown));
+        let result = if let Some(election) = election {
+            election.lead(work, &shutdown).await
+        } else {
+            work.await;
+            Ok(())
+        };
+        drained.cancel();
+        result
+    };
+    let serve = server.serve(metrics, readiness.clone(), drained.clone());
+    let (probes, led) = tokio::join!(serve, work);
+    led?;
+    Ok(probes?)
+}
+
+/// The part of this process in the election, if there is one. What writes nothing need not lead.
+fn election(
+    settings: &Settings,
+    config: &Config,
+    pod: Option<&str>,
+    metrics: &Metrics,
+    readiness: &Readiness,
+) -> Result<Option<Election>, Error> {
+    let Some(election) = settings.leader_election.as_ref().filter(|_| !settings.observe) else {
+        return Ok(None);
+    };
+    // The retries of the election are its own.
+    let mut config = config.clone();
+    config.default_retry = false;
+    let client = connections::client(config, None)?;
+    Ok(Some(Election::stand(client, election, pod, metrics, readiness)))
+}
+
+/// All work of the operator, until it has drained.
+async fn operate(
+    settings: &Settings,
+    context: &Arc<Context>,
+    made: Made,
+    publisher: Publisher,
+    readiness: &Readiness,
+    shutdown: &CancellationToken,
+) {
     for controller in [CONTROLLER, jsonwebkeyset::CONTROLLER] {
-        metrics.controller(controller, settings.concurrency);
+        context.metrics.controller(controller, settings.concurrency);
     }
     let discovered =
         readiness.gate(format!("the API {}/{} to be served", api::GROUP, api::VERSION));
     let scopes: Vec<Scope> =
-        scopes(&settings).map(|namespace| Scope::new(namespace, &readiness)).collect();
-
-    let drained = CancellationToken::new();
-    let work = async {
-        tokio::select! {
-            () = until_served(&context.client, &discovered) => {}
-            () = shutdown.cancelled() => return,
-        }
-        tokio::select! {
-            () = published(
-                publisher,
-                || if context.passes.are_frequent() { CROWD_PATIENCE } else { Duration::ZERO },
-                Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, &shutdown)),
-            ) => {}
-            () = too_long_a_drain(&shutdown) => {}
-        }
-    };
-    let (result, ()) = tokio::join!(
-        server.serve(metrics, readiness, drained.clone()),
-        work.map(|()| drained.cancel()),
-    );
-    Ok(result?)
+        scopes(settings).map(|namespace| Scope::new(namespace, readiness)).collect();
+    tokio::select! {
+        () = until_served(&context.client, &discovered) => {}
+        () = shutdown.cancelled() => return,
+    }
+    tokio::select! {
+        () = published(
+            publisher,
+            || if context.passes.are_frequent() { CROWD_PATIENCE } else { Duration::ZERO },
+            Box::pin(work(context, scopes, made, settings.key_sets.clone(), settings.concurrency, shutdown)),
+        ) => {}
+        () = too_long_a_drain(shutdown) => {}
+    }
 }
 
 /// `work`, and after it what it has left to be published.
@@ -177,8 +223,12 @@ fn scopes(settings: &Settings) -> impl Iterator<Item = Option<String>> {
 }
 
 /// The operator's own Hydra, and the way to those that resources may ask for.
-fn instances(settings: &HydraSettings, metrics: &Metrics) -> Result<(Instances, Made), Error> {
-    let connections = Connections::new(settings, metrics)?;
+fn instances(
+    settings: &HydraSettings,
+    metrics: &Metrics,
+    fence: Option<Fence>,
+) -> Result<(Instances, Made), Error> {
+    let connections = Connections::new(settings, metrics, fence)?;
     let (url, proto) = (settings.admin_url.clone(), settings.forwarded_proto.clone());
     let hydra = connections.hydra(url, proto.clone(), OWN)?;
     // A file that cannot be used is found now, not when the first resource asks for the address.
