@@ -67,6 +67,12 @@ check-docs: # Fails when a generated page of docs/ is not what the code says.
 	@cargo run --locked --quiet -- reasons | diff -u $(REASONS) - || \
 	  { echo '$(REASONS) is out of date: run `make docs` and commit the result' >&2; exit 1; }
 
+# The tests `generated` and `values_checked` of the target `chart` say when they are out of date.
+.PHONY: chart
+chart: ## Write the chart's schema and README, and deploy/, from the values and templates
+	@tests/servers/build helm >/dev/null
+	@CHART_WRITE=1 cargo test --locked --quiet --test chart -- --exact generated::generated_files_are_up_to_date >/dev/null
+
 .PHONY: clean
 clean: ## Remove all that was built, also the servers for tests
 	cargo clean
