@@ -93,7 +93,7 @@ fn manifest(introduction: &str, options: &[&str]) -> String {
     let rendered = Helm::new().run(&args);
     let lines = rendered.lines().filter(|line| {
         let line = line.trim_start();
-        !OF_HELM.iter().any(|start| line.starts_with(start))
+        !line.is_empty() && !OF_HELM.iter().any(|start| line.starts_with(start))
     });
     let body = lines.collect::<Vec<_>>().join("\n");
     let namespace = if options.contains(&RIGHTS[0]) { NAMESPACE } else { "" };

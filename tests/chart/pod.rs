@@ -50,9 +50,11 @@ impl Pod {
             mounts.push((mount["mountPath"].as_str().unwrap(), volume));
         }
         let here = |text: &str| {
-            mounts.iter().fold(text.to_owned(), |text, (path, folder)| {
-                text.replace(&format!("{path}/"), &format!("{}/", folder.display()))
-            })
+            let mounted = mounts.iter().find(|(path, _)| text.contains(&format!("{path}/")));
+            mounted.map_or_else(
+                || text.to_owned(),
+                |(path, folder)| text.replace(path, folder.to_str().unwrap()),
+            )
         };
         let (_, token) = mounts.iter().find(|(path, _)| *path == TOKEN_MOUNT).unwrap();
         let kubeconfig = folder.write("kubeconfig", in_cluster(cp.url(), token));

@@ -38,7 +38,6 @@
 {{- $settings = concat $settings (list
   (list "LEADER_ELECT" "true")
   (list "LEADER_ELECTION_ID" $values.leaderElection.id)
-  (list "LEADER_ELECTION_NAMESPACE" (include "hydra-operator.leaseNamespace" .))
   (list "LEADER_ELECTION_LEASE_DURATION" $values.leaderElection.leaseDuration)
   (list "LEADER_ELECTION_RENEW_DEADLINE" $values.leaderElection.renewDeadline)
   (list "LEADER_ELECTION_RETRY_PERIOD" $values.leaderElection.retryPeriod)
