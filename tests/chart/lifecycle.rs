@@ -1,42 +1,32 @@
-//! Helm installs, upgrades, rolls back and uninstalls the chart on a real API server, with resources there all the time.
-//! No pods run on it: after each step, the operator is run as the Deployment that is there says.
+//! Helm installs, upgrades, rolls back and uninstalls the chart on a real API server, with resources there all the time,
+//! by the commands of `docs/install.md`. No pods run on it: after each step, the operator is run as the Deployment that is
+//! there says.
 
 use std::{fs, path::Path};
 
-use k8s_openapi::{
-    api::{apps::v1::Deployment, core::v1::ConfigMap, core::v1::Namespace},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, PostParams},
-};
-use serde_json::{Value, json};
+use kube::api::ListParams;
+use serde_json::Value;
 
 use crate::{
-    helm::{CHART, Helm},
-    pod::Pod,
+    cluster::{Cluster, DEFINITIONS, NAMESPACE},
+    documented::{
+        APPLY, DELETE, INSTALL, KUSTOMIZE, LET_GO, NAMESPACED, ROLL_BACK, TAKE_OVER, UNINSTALL,
+        UPGRADE,
+    },
+    helm::CHART,
     resources::Tenant,
-    support::{ControlPlane, Generation, Hydra, eventually, folder::Folder},
+    support::{eventually, folder::Folder},
 };
-
-const RELEASE: &str = "hydra-operator";
-const NAMESPACE: &str = "hydra-operator-system";
-const DEFINITIONS: [&str; 2] = ["oauth2clients.hydra.ory.sh", "jsonwebkeysets.hydra.ory.sh"];
-
-/// A cluster of one's own without definitions, a Hydra, Helm, and a namespace with clients.
-struct Cluster {
-    cp: ControlPlane,
-    client: Client,
-    hydra: Hydra,
-    helm: Helm,
-}
 
 #[tokio::test]
 async fn installed_upgraded_rolled_back_and_uninstalled_with_resources_left() {
     let cluster = Cluster::new().await;
     let former = former_chart();
-    cluster.install(&former.path().display().to_string(), &[]).await;
+    let mut install = cluster.command(INSTALL);
+    let chart = install.iter_mut().find(|word| *word == CHART).unwrap();
+    *chart = former.path().display().to_string();
+    cluster.run_words(&install);
+    cluster.settle().await;
     let tenant = Tenant::new(&cluster.cp, "team").await;
     let pod = cluster.pod().await;
     tenant.create("first").await;
@@ -44,35 +34,37 @@ async fn installed_upgraded_rolled_back_and_uninstalled_with_resources_left() {
     assert!(!cluster.knows("jwksFrom").await, "the former definition");
     pod.delete().await;
 
-    cluster.helm(&["upgrade", RELEASE, CHART, "--reset-then-reuse-values", "--wait=false"]);
+    cluster.run(UPGRADE);
     assert!(cluster.knows("jwksFrom").await, "definitions are upgraded with the chart");
     let pod = cluster.pod().await;
-    tenant.create("second").await;
-    let second = tenant.ready("second").await;
+    tenant.create("shop").await;
+    let second = tenant.ready("shop").await;
     assert_eq!(tenant.ready("first").await, first, "credentials stay");
     pod.delete().await;
 
-    cluster.helm(&["rollback", RELEASE, "1", "--wait=false"]);
+    cluster.run(ROLL_BACK);
+    assert!(!cluster.knows("jwksFrom").await, "definitions are rolled back with the chart");
     let pod = cluster.pod().await;
     assert_eq!(tenant.ready("first").await, first);
-    tenant.create("third").await;
-    let third = tenant.ready("third").await;
     pod.delete().await;
 
-    cluster.helm(&["uninstall", RELEASE, "--wait=false"]);
+    cluster.run(UNINSTALL);
     assert!(cluster.deployment().await.is_none());
     assert_eq!(cluster.definitions().await, DEFINITIONS.len(), "definitions are kept");
-    assert_eq!(tenant.resources.list(&Default::default()).await.unwrap().items.len(), 3);
+    assert_eq!(tenant.resources.list(&ListParams::default()).await.unwrap().items.len(), 2);
     cluster.delete_namespace(NAMESPACE).await;
 
-    // The documented way out once no operator is left: the resources are let go, and Hydra keeps its clients.
-    let patch = r#"--patch={"metadata":{"finalizers":null}}"#;
-    for name in ["first", "second", "third"] {
-        let namespace = format!("--namespace={}", tenant.namespace);
-        cluster.cp.kubectl(&["patch", "oauth2client", name, &namespace, "--type=merge", patch]);
+    // The way out once no operator is left: the resources are let go, and Hydra keeps its clients.
+    for name in ["first", "shop"] {
+        let here = cluster.command(LET_GO).into_iter().map(|word| match &*word {
+            "shop" => name.to_owned(),
+            "team-a" => tenant.namespace.clone(),
+            _ => word,
+        });
+        cluster.run_words(&here.collect::<Vec<_>>());
     }
     cluster.delete_namespace(&tenant.namespace).await;
-    for secret in [first, second, third] {
+    for secret in [first, second] {
         assert!(cluster.hydra.get_client(&secret["CLIENT_ID"]).await.is_some());
     }
 }
@@ -80,22 +72,21 @@ async fn installed_upgraded_rolled_back_and_uninstalled_with_resources_left() {
 #[tokio::test]
 async fn uninstalled_in_the_documented_order_nothing_is_left() {
     let cluster = Cluster::new().await;
-    cluster.install(CHART, &["--set=crds.keep=false"]).await;
+    cluster.run(INSTALL);
+    cluster.settle().await;
     let tenant = Tenant::new(&cluster.cp, "team").await;
     let pod = cluster.pod().await;
     tenant.create("shop").await;
     let secret = tenant.ready("shop").await;
 
-    let resources = "oauth2clients,jsonwebkeysets";
-    cluster.cp.kubectl(&["delete", resources, "--all", "--all-namespaces"]);
+    let deletions = crate::documented::documented(DELETE, "");
+    let [resources, definitions] = &deletions[..] else { panic!("{deletions:?}") };
+    cluster.run_words(resources);
     assert!(cluster.hydra.get_client(&secret["CLIENT_ID"]).await.is_none());
-    cluster.helm(&["uninstall", RELEASE, "--wait=false"]);
+    cluster.run(UNINSTALL);
     pod.delete().await;
-    eventually("the definitions are gone", async || {
-        let left = cluster.definitions().await;
-        if left == 0 { Ok(()) } else { Err(left) }
-    })
-    .await;
+    cluster.run_words(definitions);
+    assert_eq!(cluster.definitions().await, 0);
     cluster.delete_namespace(&tenant.namespace).await;
     cluster.delete_namespace(NAMESPACE).await;
     for kind in ["clusterroles", "clusterrolebindings"] {
@@ -104,128 +95,73 @@ async fn uninstalled_in_the_documented_order_nothing_is_left() {
     }
 }
 
+#[tokio::test]
+async fn definitions_go_with_the_chart_that_does_not_keep_them() {
+    let cluster = Cluster::new().await;
+    let mut install = cluster.command(INSTALL);
+    install.push("--set=crds.keep=false".to_owned());
+    cluster.run_words(&install);
+    assert_eq!(cluster.definitions().await, DEFINITIONS.len());
+    cluster.run(UNINSTALL);
+    eventually("the definitions are gone", async || cluster.definitions().await == 0).await;
+}
+
 /// As where hydra-maester was: its chart installed the definition outside of any release.
 #[tokio::test]
-async fn definitions_of_somebody_else_are_taken_over_or_left() {
+async fn definitions_of_somebody_else_are_left_or_taken_over() {
     let cluster = Cluster::new().await;
-    cluster.cp.install_crds().await;
-    let args = cluster.install_args(CHART, &[]);
-    let refused = cluster.helm.refusal(&args);
+    cluster.run(APPLY);
+    let refused = cluster.helm.refusal(&cluster.command(INSTALL)[1..]);
     assert!(refused.contains("cannot be imported into the current release"), "{refused}");
-    let mut left = args.clone();
-    left.push("--set=crds.enabled=false".to_owned());
-    cluster.helm.run(&left);
-    cluster.helm(&["uninstall", RELEASE, "--wait=false"]);
+
+    for name in [NAMESPACE, "team-a", "team-b"] {
+        cluster.create_namespace(name).await;
+    }
+    cluster.run(NAMESPACED);
+    cluster.settle().await;
+    cluster.pod().await.delete().await;
+    cluster.run(UNINSTALL);
     assert_eq!(cluster.definitions().await, DEFINITIONS.len());
-    let mut taken = args.clone();
-    taken.extend(["--take-ownership".to_owned(), "--force-conflicts".to_owned()]);
-    cluster.helm.run(&taken);
+
+    cluster.run(TAKE_OVER);
     cluster.pod().await.delete().await;
 }
 
-impl Cluster {
-    async fn new() -> Self {
-        let (cp, hydra) = (ControlPlane::start().await, Hydra::start(Generation::V2).await);
-        let client = cp.client().await;
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for name in DEFINITIONS {
-            definitions.delete(name, &DeleteParams::default()).await.unwrap();
-        }
-        let helm = Helm::on(cp.admin_kubeconfig());
-        let cluster = Self { cp, client, hydra, helm };
-        eventually("the definitions are gone", async || cluster.definitions().await == 0).await;
-        cluster
-    }
-
-    fn install_args(&self, chart: &str, options: &[&str]) -> Vec<String> {
-        let url = format!("--set=hydra.adminUrl={}", self.hydra.admin_url());
-        let namespace = format!("--namespace={NAMESPACE}");
-        let args = ["install", RELEASE, chart, &namespace, "--create-namespace", &url];
-        let all = args.iter().chain(options).chain(&["--wait=false"]);
-        all.map(|arg| (*arg).to_owned()).collect()
-    }
-
-    async fn install(&self, chart: &str, options: &[&str]) {
-        self.helm.run(&self.install_args(chart, options));
-        for name in DEFINITIONS {
-            self.cp.kubectl(&["wait", "--for=condition=Established", &format!("crd/{name}")]);
-        }
-        let mut authority = ConfigMap::default();
-        authority.metadata.name = Some("kube-root-ca.crt".to_owned());
-        let content = ("ca.crt".to_owned(), self.cp.ca_certificate().to_owned());
-        authority.data = Some([content].into());
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
-        api.create(&PostParams::default(), &authority).await.unwrap();
-    }
-
-    fn helm(&self, args: &[&str]) {
-        let namespace = format!("--namespace={NAMESPACE}");
-        let args: Vec<_> = args.iter().copied().chain([&*namespace]).collect();
-        self.helm.run(&args);
-    }
-
-    async fn deployment(&self) -> Option<Deployment> {
-        let api: Api<Deployment> = Api::namespaced(self.client.clone(), NAMESPACE);
-        api.get_opt(RELEASE).await.unwrap()
-    }
-
-    async fn pod(&self) -> Pod {
-        let deployment = self.deployment().await.expect("the Deployment is there");
-        Pod::start(&self.cp, &json!(deployment)).await
-    }
-
-    async fn definitions(&self) -> usize {
-        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let all = api.list(&Default::default()).await.unwrap();
-        all.iter().filter(|definition| DEFINITIONS.contains(&&*definition.name_any())).count()
-    }
-
-    /// Whether the definition of `OAuth2Client` in the cluster has a field.
-    async fn knows(&self, field: &str) -> bool {
-        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let definition = json!(api.get(DEFINITIONS[0]).await.unwrap());
-        let version = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        !version["properties"]["spec"]["properties"][field].is_null()
-    }
-
-    async fn delete_namespace(&self, name: &str) {
-        let api: Api<Namespace> = Api::all(self.client.clone());
-        api.delete(name, &DeleteParams::default()).await.unwrap();
-        eventually(&format!("the namespace {name} is gone"), async || {
-            match api.get_opt(name).await.unwrap() {
-                None => Ok(()),
-                Some(namespace) => Err(format!("{:?}", namespace.status)),
-            }
-        })
-        .await;
-    }
+#[tokio::test]
+async fn kustomize_applies_the_same() {
+    let cluster = Cluster::new().await;
+    // Definitions are served a moment after they are applied, and nothing of the rest needs them.
+    cluster.run(KUSTOMIZE);
+    cluster.settle().await;
+    assert!(cluster.deployment().await.is_some());
 }
 
-/// A chart of an older version: other numbers, fewer arguments of the pod, and a definition without a field that came
-/// later.
+/// A chart of an older version: other numbers, another default, and a definition without a field that came later.
 fn former_chart() -> Folder {
     let folder = Folder::new("former-chart");
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(CHART), folder.path());
-    let edit = |file: &str, change: &dyn Fn(String) -> String| {
+    let edit = |file: &str, change: &dyn Fn(&str) -> String| {
         let text = fs::read_to_string(folder.path().join(file)).unwrap();
-        let changed = change(text.clone());
+        let changed = change(&text);
         assert!(changed != text, "{file} is as before");
         folder.write(file, changed);
     };
-    edit("Chart.yaml", &|text| text.replace("ersion: 0.1.0", "ersion: 0.0.1"));
+    let version = |text: &str| text.replace(env!("CARGO_PKG_VERSION"), "0.0.1");
+    edit("Chart.yaml", &version);
     edit("values.yaml", &|text| text.replace("resyncInterval: 5m", "resyncInterval: 6m"));
     edit("files/crds.yaml", &without_a_field);
     folder
 }
 
-fn without_a_field(definitions: String) -> String {
-    let mut documents: Vec<Value> = serde_saphyr::from_multiple(&definitions).unwrap();
+fn without_a_field(definitions: &str) -> String {
+    let mut documents: Vec<Value> = serde_saphyr::from_multiple(definitions).unwrap();
     let version = &mut documents[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let spec = &mut version["properties"]["spec"];
     spec["properties"].as_object_mut().unwrap().remove("jwksFrom").unwrap();
     // Rules may name the field.
     spec.as_object_mut().unwrap().remove("x-kubernetes-validations");
-    documents.iter().map(|document| format!("---\n{document}\n")).collect()
+    let texts: Vec<_> = documents.iter().map(ToString::to_string).collect();
+    texts.join("\n---\n")
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,6 +1,13 @@
 //! The Helm chart and the manifests of `deploy/`: that they are up to date, that a real API server accepts each variant
 //! under the Pod Security Standard `restricted`, and that the operator works as each of them starts it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic is how a test fails"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -8,6 +15,9 @@ mod support;
 #[allow(dead_code, reason = "made for the tests of the operator, which use all of it")]
 mod proxy;
 
+mod aggregation;
+mod cluster;
+mod documented;
 mod generated;
 mod helm;
 mod lifecycle;
