@@ -42,7 +42,8 @@ impl Cluster {
         }
         let helm = Helm::on(cp.admin_kubeconfig());
         let cluster = Self { cp, hydra, helm, client };
-        eventually("the definitions are gone", async || cluster.definitions().await == 0).await;
+        eventually("the definitions are gone", async || cluster.definitions().await.is_empty())
+            .await;
         cluster
     }
 
@@ -53,7 +54,7 @@ impl Cluster {
         commands.remove(0)
     }
 
-    /// Runs the documented commands with this name. Pods do not run, so Helm is not to wait for any.
+    /// Runs the documented commands with this name.
     pub fn run(&self, name: &str) {
         for command in documented(name, self.hydra.admin_url()) {
             self.run_words(&command);
@@ -64,8 +65,7 @@ impl Cluster {
     pub fn run_words(&self, words: &[String]) {
         let (program, args) = words.split_first().unwrap();
         if program == "helm" {
-            let wait = "--wait=false".to_owned();
-            self.helm.run(&args.iter().chain([&wait]).collect::<Vec<_>>());
+            self.helm.run(args);
         } else {
             self.cp.kubectl(&args.iter().map(String::as_str).collect::<Vec<_>>());
         }
@@ -96,11 +96,18 @@ impl Cluster {
         Pod::start(&self.cp, &json!(deployment)).await
     }
 
-    /// How many of the definitions there are.
-    pub async fn definitions(&self) -> usize {
+    /// The definitions that are there, also those that are being deleted.
+    pub async fn definitions(&self) -> Vec<CustomResourceDefinition> {
         let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         let all = api.list(&ListParams::default()).await.unwrap();
-        all.iter().filter(|definition| DEFINITIONS.contains(&&*definition.name_any())).count()
+        all.into_iter().filter(|found| DEFINITIONS.contains(&&*found.name_any())).collect()
+    }
+
+    /// Whether all definitions are there and stay.
+    pub async fn keeps_definitions(&self) -> bool {
+        let found = self.definitions().await;
+        let stays = |found: &CustomResourceDefinition| found.metadata.deletion_timestamp.is_none();
+        found.len() == DEFINITIONS.len() && found.iter().all(stays)
     }
 
     /// Whether the definition of `OAuth2Client` in the cluster has a field.

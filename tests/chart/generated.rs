@@ -20,24 +20,38 @@ metadata:
 ";
 
 /// The manifests of `deploy/` with their first lines and the options they are rendered with.
-const MANIFESTS: [(&str, &str, &[&str]); 4] = [
+const MANIFESTS: [(&str, &str, &[&str]); 5] = [
     (
         "deploy/rbac/cluster.yaml",
-        "# What the operator may do when it watches all namespaces. For Roles in chosen namespaces see namespaced.yaml.\n",
+        "\
+# What the operator may do when it watches all namespaces. For Roles in chosen namespaces see namespaced.yaml.
+",
         RIGHTS,
     ),
     (
         "deploy/rbac/namespaced.yaml",
-        "# What the operator may do when it watches one namespace: apply this once for each of --namespaces, with its name in
+        "\
+# What the operator may do when it watches one namespace: apply this once for each of --namespaces, with its name in
 # place of watched-namespace. Nothing cluster-scoped is needed; for all namespaces see cluster.yaml, which has the same
-# rules.\n",
-        &[RIGHTS[0], RIGHTS[1], RIGHTS[2], RIGHTS[3], "--set=namespaces={watched-namespace}"],
+# rules.
+",
+        &[RIGHTS[0], RIGHTS[1], "--set=namespaces={watched-namespace}"],
     ),
     (
         "deploy/rbac/observe.yaml",
-        "# What the operator needs with --observe, for all namespaces: it reads and writes nothing. For some namespaces alone,
-# grant the same rules by a Role in each.\n",
-        &[RIGHTS[0], RIGHTS[1], RIGHTS[2], RIGHTS[3], "--set=observe=true"],
+        "\
+# What the operator needs with --observe, for all namespaces: it reads and writes nothing. For some namespaces alone,
+# grant the same rules by a Role in each.
+",
+        &[RIGHTS[0], RIGHTS[1], "--set=observe=true"],
+    ),
+    (
+        "deploy/rbac/leader-election.yaml",
+        "\
+# What the operator may do with --leader-elect, beside cluster.yaml or namespaced.yaml: hold the Lease hydra-operator
+# (--leader-election-id) in its own namespace.
+",
+        &["--show-only=templates/leader-election.yaml"],
     ),
     (
         "deploy/base/deployment.yaml",
@@ -45,12 +59,8 @@ const MANIFESTS: [(&str, &str, &[&str]); 4] = [
         &["--show-only=templates/deployment.yaml"],
     ),
 ];
-const RIGHTS: &[&str] = &[
-    "--show-only=templates/serviceaccount.yaml",
-    "--show-only=templates/rbac.yaml",
-    "--set=hydra.adminUrl=http://hydra-admin.hydra:4445",
-    "--set=crds.enabled=false",
-];
+const RIGHTS: &[&str] =
+    &["--show-only=templates/serviceaccount.yaml", "--show-only=templates/rbac.yaml"];
 
 /// Lines that are true of a release of Helm alone.
 const OF_HELM: [&str; 3] = ["# Source: ", "helm.sh/chart: ", "app.kubernetes.io/managed-by: "];
