@@ -35,7 +35,7 @@ struct Variant<'a> {
 
 #[tokio::test]
 async fn defaults() {
-    let (cp, hydra) = servers().await;
+    let (cp, hydra) = &servers().await;
     let variant = Variant::render(cp, "default", hydra.admin_url(), &[]).await;
     variant.accepted().await;
     let pod = variant.run().await;
@@ -49,7 +49,7 @@ async fn defaults() {
 
 #[tokio::test]
 async fn high_availability() {
-    let (cp, hydra) = servers().await;
+    let (cp, hydra) = &servers().await;
     let variant = Variant::render(cp, "ha", hydra.admin_url(), &[]).await;
     variant.accepted().await;
     let deployment = only(&variant.objects, "Deployment");
@@ -68,7 +68,7 @@ async fn high_availability() {
 
 #[tokio::test]
 async fn namespaced() {
-    let (cp, hydra) = servers().await;
+    let (cp, hydra) = &servers().await;
     let tenants = [Tenant::new(cp, "team-a").await, Tenant::new(cp, "team-b").await];
     let names = format!("--set=namespaces={{{},{}}}", tenants[0].namespace, tenants[1].namespace);
     let variant = Variant::render(cp, "namespaced", hydra.admin_url(), &[&names]).await;
@@ -87,7 +87,7 @@ async fn namespaced() {
 
 #[tokio::test]
 async fn observing() {
-    let (cp, hydra) = servers().await;
+    let (cp, hydra) = &servers().await;
     let variant = Variant::render(cp, "observe", hydra.admin_url(), &[]).await;
     variant.accepted().await;
     let rules: Vec<_> =
@@ -114,7 +114,7 @@ async fn observing() {
 /// TLS with a certificate of the operator's, then a proxy that wants a header, then Hydra.
 #[tokio::test]
 async fn everything() {
-    let (cp, hydra) = servers().await;
+    let (cp, hydra) = &servers().await;
     let authority = Authority::new();
     let proxy = Proxy::wanting(hydra, Some("Bearer from-the-secret")).await;
     let admin = TlsProxy::before(proxy.url(), &authority).await;
@@ -145,7 +145,7 @@ async fn everything() {
 
 #[tokio::test]
 async fn kustomize() {
-    let (cp, hydra) = servers().await;
+    let (cp, hydra) = &servers().await;
     let rendered = cp.kubectl(&["kustomize", "deploy/overlay"]);
     let mut objects = objects(&rendered);
     let namespace = only(&objects, "Namespace")["metadata"]["name"].as_str().unwrap().to_owned();
@@ -169,8 +169,9 @@ async fn kustomize() {
     variant.report("yes");
 }
 
-async fn servers() -> (&'static ControlPlane, &'static Hydra) {
-    (ControlPlane::shared().await, Hydra::shared(Generation::V2).await)
+/// A control plane of one's own: an operator for all namespaces would do the work of the others too.
+async fn servers() -> (ControlPlane, &'static Hydra) {
+    (ControlPlane::start().await, Hydra::shared(Generation::V2).await)
 }
 
 impl<'a> Variant<'a> {
