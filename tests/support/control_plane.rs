@@ -18,7 +18,7 @@ use super::{
 
 /// The controllers that the operator's promises rest on; the rest of kube-controller-manager is about workloads.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,\
-    serviceaccount-controller,serviceaccount-token-controller";
+    serviceaccount-controller,serviceaccount-token-controller,clusterrole-aggregation-controller";
 
 /// Who wrote what, and when the request arrived.
 const AUDIT_POLICY: &str = r#"{
