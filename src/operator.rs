@@ -27,10 +27,10 @@ use crate::{
     hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
     instances::{Instances, OWN},
-    jsonwebkeyset::{self, desired::Permissions},
+    jsonwebkeyset,
     kubernetes::{
         discovery::{Served, served},
-        events::{Events, Publisher, events},
+        events::{Events, Publisher, Waiting, events},
         referrers::Referrers,
     },
     metrics::Metrics,
@@ -116,13 +116,15 @@ pub async fn run(
     let client =
         Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
     let pod = std::env::var("HOSTNAME").ok();
-    let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
-    let waiting = metrics.clone();
-    let waiting = Arc::new(move |change| waiting.events_waiting(change));
-    let (events, publisher) = events(client.clone(), &reporter, pod, waiting);
+    let controllers = [CONTROLLER, jsonwebkeyset::CONTROLLER];
+    let reporters = controllers.map(|controller| format!("{}/{}", api::GROUP, controller.as_str()));
+    let ([events, of_sets], publisher) =
+        events(&client, reporters, pod.as_deref(), &waiting(&metrics));
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
+    let permissions = settings.key_sets.clone();
+    let sets = Arc::new(key_sets::context(&context, of_sets, permissions, settings.concurrency));
 
-    for controller in [CONTROLLER, jsonwebkeyset::CONTROLLER] {
+    for controller in controllers {
         metrics.controller(controller, settings.concurrency);
     }
     let discovered =
@@ -140,7 +142,7 @@ pub async fn run(
             () = published(
                 publisher,
                 || patience(context.limit.available_permits(), settings.concurrency),
-                Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, &shutdown)),
+                Box::pin(work(&context, &sets, scopes, made, settings.concurrency, &shutdown)),
             ) => {}
             () = too_long_a_drain(&shutdown) => {}
         }
@@ -150,6 +152,12 @@ pub async fn run(
         work.map(|()| drained.cancel()),
     );
     Ok(result?)
+}
+
+/// Shows in the metrics how many events wait.
+fn waiting(metrics: &Metrics) -> Waiting {
+    let metrics = metrics.clone();
+    Arc::new(move |change| metrics.events_waiting(change))
 }
 
 /// `work`, and after it what it has left to be published.
@@ -207,13 +215,12 @@ fn instances(settings: &HydraSettings, metrics: &Metrics) -> Result<(Instances, 
 /// All controllers and the sweeps, until the controllers have drained.
 async fn work(
     context: &Arc<Context>,
+    sets: &Arc<jsonwebkeyset::Context>,
     scopes: Vec<Scope>,
     made: Made,
-    permissions: Permissions,
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
-    let sets = Arc::new(key_sets::context(context, permissions, concurrency));
     let clients_filled: Vec<_> = scopes.iter().map(Scope::is_filled).collect();
     let mut stores = Stores::default();
     let (mut controllers, mut of_sets) = (Vec::new(), Vec::new());
