@@ -28,10 +28,10 @@ use crate::{
     hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
     instances::{Instances, OWN},
-    jsonwebkeyset::{self, desired::Permissions},
+    jsonwebkeyset,
     kubernetes::{
         discovery::{Served, served},
-        events::{Events, Publisher, events},
+        events::{Events, Publisher, Waiting, events},
         referrers::Referrers,
     },
     leader::{self, Election},
@@ -124,15 +124,18 @@ pub async fn run(
     let fence = election.as_ref().map(Election::fence);
     let (instances, made) = instances(&settings.hydra, &metrics, fence.clone())?;
     let client = connections::client(config, fence.as_ref())?;
-    let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
-    let waiting = metrics.clone();
-    let waiting = Arc::new(move |change| waiting.events_waiting(change));
-    let (events, publisher) = events(client.clone(), &reporter, pod, waiting);
+    let reporters = [CONTROLLER, jsonwebkeyset::CONTROLLER]
+        .map(|controller| format!("{}/{}", api::GROUP, controller.as_str()));
+    let ([events, of_sets], publisher) =
+        events(&client, reporters, pod.as_deref(), &waiting(&metrics));
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
+    let permissions = settings.key_sets.clone();
+    let sets = Arc::new(key_sets::context(&context, of_sets, permissions, settings.concurrency));
 
     let drained = CancellationToken::new();
     let work = async {
-        let work = Box::pin(operate(&settings, &context, made, publisher, &readiness, &shutdown));
+        let work =
+            Box::pin(operate(&settings, (&context, &sets), made, publisher, &readiness, &shutdown));
         let result = if let Some(election) = election {
             election.lead(work, &shutdown).await
         } else {
@@ -169,7 +172,7 @@ fn election(
 /// All work of the operator, until it has drained.
 async fn operate(
     settings: &Settings,
-    context: &Arc<Context>,
+    (context, sets): (&Arc<Context>, &Arc<jsonwebkeyset::Context>),
     made: Made,
     publisher: Publisher,
     readiness: &Readiness,
@@ -190,10 +193,16 @@ async fn operate(
         () = published(
             publisher,
             || if context.passes.are_frequent() { CROWD_PATIENCE } else { Duration::ZERO },
-            Box::pin(work(context, scopes, made, settings.key_sets.clone(), settings.concurrency, shutdown)),
+            Box::pin(work(context, sets, scopes, made, settings.concurrency, shutdown)),
         ) => {}
         () = too_long_a_drain(shutdown) => {}
     }
+}
+
+/// Shows in the metrics how many events wait.
+fn waiting(metrics: &Metrics) -> Waiting {
+    let metrics = metrics.clone();
+    Arc::new(move |change| metrics.events_waiting(change))
 }
 
 /// `work`, and after it what it has left to be published.
@@ -245,13 +254,12 @@ fn instances(
 /// All controllers and the sweeps, until the controllers have drained.
 async fn work(
     context: &Arc<Context>,
+    sets: &Arc<jsonwebkeyset::Context>,
     scopes: Vec<Scope>,
     made: Made,
-    permissions: Permissions,
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
-    let sets = Arc::new(key_sets::context(context, permissions, concurrency));
     let clients_filled: Vec<_> = scopes.iter().map(Scope::is_filled).collect();
     let mut stores = Stores::default();
     let (mut controllers, mut of_sets) = (Vec::new(), Vec::new());

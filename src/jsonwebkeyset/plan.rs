@@ -253,7 +253,7 @@ impl View<'_> {
         let trouble = if self.desired.is_system && !generation.can_sign_with(name) {
             format!("this version of Hydra cannot sign its own tokens with {name}: write RS256")
         } else if algorithm.is_symmetric()
-            && !generation.can_make(name)
+            && !generation.has_symmetric_keys()
             && self.observed.imported.is_none()
         {
             format!(
@@ -316,9 +316,16 @@ impl View<'_> {
         let is_same = match (recorded, stored.jwk.public()) {
             (Some(recorded), Some(public)) => same_key(recorded, public),
             (Some(_), None) => false,
-            (None, _) => true,
+            (None, _) => !self.is_another_secret(stored),
         };
         is_same.then_some(stored)
+    }
+
+    /// Whether what Hydra has is not the symmetric key of that id, as far as that is kept or provided.
+    fn is_another_secret(&self, stored: &StoredKey) -> bool {
+        let known = self.observed.material.iter().chain(self.observed.imported.iter().flatten());
+        let mut of_this_kid = known.filter(|key| key.kid() == Some(&stored.kid));
+        of_this_kid.any(|key| key.is_symmetric() && !key.same_secret(&stored.jwk))
     }
 
     /// The private half of a key, from wherever it is; `intact` is what Hydra has.

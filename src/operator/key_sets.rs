@@ -23,13 +23,16 @@ use crate::{
         self, Context, Watched, claims::Rivals, context::LinkedTo, desired::Permissions,
         observe::Linked,
     },
-    kubernetes::{ApiError, references::References, referrers::SecretEvent, streams},
+    kubernetes::{
+        ApiError, events::Events, references::References, referrers::SecretEvent, streams,
+    },
     oauth2client,
 };
 
 /// What the passes over key sets share, after those over clients.
 pub(super) fn context(
     clients: &Arc<oauth2client::Context>,
+    events: Events,
     permissions: Permissions,
     concurrency: u16,
 ) -> Context {
@@ -37,7 +40,7 @@ pub(super) fn context(
         client: clients.client.clone(),
         instance: clients.instances.default().clone(),
         permissions,
-        events: clients.events.clone(),
+        events,
         metrics: clients.metrics.clone(),
         backoff: Backoff::default(),
         secret_references: References::default(),
