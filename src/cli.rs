@@ -29,6 +29,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Prints the custom resource definitions as YAML.
     Crds,
+    /// Prints the metrics, with type and labels, as Markdown.
+    Metrics,
     /// Prints the reasons of conditions and events, with cause and remedy, as Markdown.
     Reasons,
 }
@@ -175,6 +177,11 @@ pub struct AdminArgs {
     #[arg(long, env = "ADMIN_LISTEN", value_name = "ADDRESS:PORT", hide_env_values = true)]
     #[arg(default_value = "0.0.0.0:8080")]
     pub admin_listen: SocketAddr,
+
+    /// Expose the conditions and the rotations of each resource as metrics, labelled by namespace and name
+    #[arg(long, env = "RESOURCE_METRICS", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub resource_metrics: bool,
 }
 
 /// The log, which goes to standard error.

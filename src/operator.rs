@@ -3,6 +3,7 @@
 mod connections;
 mod controllers;
 mod key_sets;
+mod resources;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use self::{
     key_sets::SetScope,
 };
 use crate::{
-    admin::{AdminError, AdminServer, Gate, Readiness},
+    admin::{AdminError, AdminServer, Gate, Liveness, Readiness},
     api::{self, OAuth2Client},
     controller::{Backoff, Looks, Statuses},
     hydra::{Base, ClientsAddress, ConfigError},
@@ -59,6 +60,8 @@ const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
 const PASS_PATIENCE: Duration = Duration::from_millis(100);
 /// And while all that may be are under way.
 const CROWD_PATIENCE: Duration = Duration::from_secs(30);
+/// By how much a pass may exceed its limit before it counts as stuck.
+const GRACE: Duration = Duration::from_mins(1);
 /// How long the first sweep waits for the resources to be listed.
 const FILLING_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
@@ -113,8 +116,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let server = AdminServer::bind(settings.admin_listen).await?;
     let (instances, made) = instances(&settings.hydra, &metrics)?;
-    let client =
-        Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
+    let client = connections::client(connections::kubernetes(&settings).await?, &metrics)?;
     let pod = std::env::var("HOSTNAME").ok();
     let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
     let waiting = metrics.clone();
@@ -122,6 +124,10 @@ pub async fn run(
     let (events, publisher) = events(client.clone(), &reporter, pod, waiting);
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
 
+    let liveness = Liveness::new(metrics.clone(), context.pass_limit * 2 + GRACE);
+    if settings.resource_metrics {
+        metrics.name_resources();
+    }
     for controller in [CONTROLLER, jsonwebkeyset::CONTROLLER] {
         metrics.controller(controller, settings.concurrency);
     }
@@ -140,13 +146,13 @@ pub async fn run(
             () = published(
                 publisher,
                 || patience(context.limit.available_permits(), settings.concurrency),
-                Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, &shutdown)),
+                Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, (&liveness, &shutdown))),
             ) => {}
             () = too_long_a_drain(&shutdown) => {}
         }
     };
     let (result, ()) = tokio::join!(
-        server.serve(metrics, readiness, drained.clone()),
+        server.serve(metrics, readiness, liveness.clone(), drained.clone()),
         work.map(|()| drained.cancel()),
     );
     Ok(result?)
@@ -211,7 +217,7 @@ async fn work(
     made: Made,
     permissions: Permissions,
     concurrency: u16,
-    shutdown: &CancellationToken,
+    (liveness, shutdown): (&Liveness, &CancellationToken),
 ) {
     let sets = Arc::new(key_sets::context(context, permissions, concurrency));
     let clients_filled: Vec<_> = scopes.iter().map(Scope::is_filled).collect();
@@ -223,7 +229,8 @@ async fn work(
         expect_conflicts(context, &scope, &wake);
         let (filled, namespace) = (scope.is_filled(), scope.namespace());
         let sets_listed = CancellationToken::new();
-        controllers.push(run_controller(
+        context.metrics.resources(Box::new(resources::Clients(reader.clone())));
+        let controller = run_controller(
             context.clone(),
             (sets.clone(), sets_listed.clone()),
             scope,
@@ -231,12 +238,19 @@ async fn work(
             woken,
             concurrency,
             shutdown.clone(),
+        );
+        controllers.push(outliving(
+            controller,
+            "the controller of OAuth2Clients",
+            liveness,
+            shutdown,
         ));
         stores.add(reader, wake, filled);
         let scope =
             SetScope { namespace, listed: sets_listed, clients_filled: clients_filled.clone() };
-        let (sets, shutdown) = (sets.clone(), shutdown.clone());
-        of_sets.push(key_sets::run(sets, context.clone(), scope, concurrency, shutdown));
+        let (sets, ends) = (sets.clone(), shutdown.clone());
+        let controller = key_sets::run(sets, context.clone(), scope, concurrency, ends);
+        of_sets.push(outliving(controller, "the controller of JsonWebKeySets", liveness, shutdown));
     }
     let stores = &stores;
     let sweeps = made.for_each_concurrent(None, async |instance| {
@@ -249,6 +263,20 @@ async fn work(
     tokio::select! {
         _ = join(join_all(controllers), join_all(of_sets)) => {}
         () = sweeps => {}
+    }
+}
+
+/// `work`, which is to last until `shutdown`. Without it the process is of no use, and says so.
+async fn outliving(
+    work: impl Future<Output = ()>,
+    what: &str,
+    liveness: &Liveness,
+    shutdown: &CancellationToken,
+) {
+    work.await;
+    if !shutdown.is_cancelled() {
+        liveness.ended(what);
+        shutdown.cancelled().await;
     }
 }
 

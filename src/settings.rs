@@ -47,6 +47,8 @@ pub struct Settings {
     pub namespaces: Vec<String>,
     /// The address of probes and metrics.
     pub admin_listen: SocketAddr,
+    /// Whether the metrics tell what each resource says of itself, by its name.
+    pub resource_metrics: bool,
     /// Time between two sweeps over a Hydra.
     pub resync_interval: Duration,
     /// Keys of the credentials in Secrets, where a resource names no others.
@@ -107,6 +109,7 @@ impl TryFrom<RunArgs> for Settings {
             kubeconfig: non_empty(kubernetes.kubeconfig),
             namespaces: namespaces(NAMESPACES, &kubernetes.namespaces)?,
             admin_listen: admin.admin_listen,
+            resource_metrics: admin.resource_metrics,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
             removes_duplicates: reconcile.remove_duplicate_clients,
             secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
@@ -335,7 +338,7 @@ mod tests {
         let line = ["hydra-operator", "run"].iter().chain(args);
         match Cli::try_parse_from(line).expect("clap accepts the line").command {
             Command::Run(args) => Settings::try_from(*args),
-            Command::Crds | Command::Reasons => panic!("not a run"),
+            Command::Crds | Command::Metrics | Command::Reasons => panic!("not a run"),
         }
     }
 
@@ -364,6 +367,7 @@ mod tests {
                 kubeconfig: None,
                 namespaces: vec![],
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
+                resource_metrics: false,
                 resync_interval: Duration::from_mins(5),
                 secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
                 removes_duplicates: false,

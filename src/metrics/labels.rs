@@ -101,6 +101,19 @@ pub(super) struct ControllerLabels {
     pub(super) controller: Controller,
 }
 
+/// A queue of controller-runtime has the name of its controller.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct QueueLabels {
+    name: Controller,
+    controller: Controller,
+}
+
+impl QueueLabels {
+    pub(super) const fn of(controller: Controller) -> Self {
+        Self { name: controller, controller }
+    }
+}
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct ReconcileLabels {
     pub(super) controller: Controller,
@@ -140,4 +153,47 @@ pub(super) struct RequestLabels {
 pub(super) struct SweepLabels {
     pub(super) instance: String,
     pub(super) result: SweepResult,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct KubernetesLabels {
+    pub(super) code: ResponseCode,
+    pub(super) method: String,
+    pub(super) host: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct KindLabels {
+    pub(super) kind: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct ResourceLabels {
+    pub(super) kind: &'static str,
+    pub(super) ready: &'static str,
+    pub(super) reason: &'static str,
+}
+
+impl ResourceLabels {
+    /// Those of resources of which nothing has been told yet.
+    pub(super) const fn untold(kind: &'static str) -> Self {
+        Self { kind, ready: "Unknown", reason: "" }
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet)]
+pub(super) struct ConditionLabels {
+    pub(super) kind: &'static str,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) r#type: &'static str,
+    pub(super) status: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet)]
+pub(super) struct RotationLabels {
+    pub(super) kind: &'static str,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) rotation: &'static str,
 }

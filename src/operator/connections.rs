@@ -7,7 +7,8 @@ use std::{
 };
 
 use kube::{
-    Config,
+    Client, Config,
+    client::ClientBuilder,
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use url::Url;
@@ -15,6 +16,7 @@ use url::Url;
 use super::Error;
 use crate::{
     hydra::{Base, ConfigError, Hydra, HydraConfig, Outcome},
+    kubernetes::requests::TellRequests,
     metrics::{Metrics, ResponseCode},
     settings::{self, HydraSettings, Setting, Settings},
 };
@@ -25,6 +27,20 @@ pub(super) async fn kubernetes(settings: &Settings) -> Result<Config, Error> {
     let Some(path) = &settings.kubeconfig else { return Ok(Config::infer().await?) };
     let kubeconfig = Kubeconfig::read_from(path)?;
     Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+}
+
+/// A client whose requests are counted.
+pub(super) fn client(config: Config, metrics: &Metrics) -> Result<Client, Error> {
+    // As client-go has it: without the port only where the URL has none.
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let metrics = metrics.clone();
+    let told = TellRequests::to(Arc::new(move |method, status| {
+        let code =
+            status.map_or(ResponseCode::NoResponse, |status| ResponseCode::Status(status.as_u16()));
+        metrics.kubernetes_request(code, method.as_str(), &host);
+    }));
+    let builder = ClientBuilder::try_from(config).map_err(Error::Client)?;
+    Ok(builder.with_layer(&told).build())
 }
 
 impl From<KubeconfigError> for Error {
