@@ -281,7 +281,7 @@ mod tests {
         metrics.hydra_up("default", true);
         let exposition = answer(address, "/metrics").await;
         assert!(exposition.contains(Format::Classic.media_type()), "{exposition}");
-        assert!(exposition.contains("\nhydra_operator_hydra_up{instance=\"default\"} 1\n"));
+        assert!(exposition.contains("\nhydra_operator_hydra_up{hydra=\"default\"} 1\n"));
         assert!(answer(address, "/other").await.starts_with("HTTP/1.1 404 "));
 
         liveness.ended("the controller");

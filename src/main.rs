@@ -59,7 +59,7 @@ async fn operate(settings: Settings) -> Result<(), Box<dyn Error>> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "another TLS provider is installed already")?;
-    telemetry::init(&settings.log)?;
+    let _telemetry = telemetry::init(&settings.log)?;
     telemetry::log_start(&settings);
     let shutdown = shutdown::listen()?;
     Ok(operator::run(settings, Metrics::new(), Readiness::default(), shutdown).await?)

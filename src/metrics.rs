@@ -116,11 +116,11 @@ impl Metrics {
 
     /// Announces a Hydra, so that its series exist before the first sweep and `rate()` sees the first event.
     pub fn instance(&self, instance: &str) {
-        let labels = InstanceLabels { instance: instance.to_owned() };
+        let labels = InstanceLabels { hydra: instance.to_owned() };
         self.drift_corrections.get_or_create_owned(&labels);
         for result in SweepResult::ALL {
-            let instance = instance.to_owned();
-            self.sweeps.get_or_create_owned(&SweepLabels { instance, result });
+            let hydra = instance.to_owned();
+            self.sweeps.get_or_create_owned(&SweepLabels { hydra, result });
         }
     }
 
@@ -164,27 +164,27 @@ impl Metrics {
         code: ResponseCode,
         duration: Duration,
     ) {
-        let instance = instance.to_owned();
-        let labels = OperationLabels { instance: instance.clone(), operation };
+        let hydra = instance.to_owned();
+        let labels = OperationLabels { hydra: hydra.clone(), operation };
         self.hydra_request_duration.get_or_create(&labels).observe(duration.as_secs_f64());
-        self.hydra_requests.get_or_create(&RequestLabels { instance, operation, code }).inc();
+        self.hydra_requests.get_or_create(&RequestLabels { hydra, operation, code }).inc();
     }
 
     /// Says whether Hydra answered when it was last asked.
     pub fn hydra_up(&self, instance: &str, up: bool) {
-        let labels = InstanceLabels { instance: instance.to_owned() };
+        let labels = InstanceLabels { hydra: instance.to_owned() };
         self.hydra_up.get_or_create(&labels).set(up.into());
     }
 
     /// Counts a sweep; `complete` is whether it saw all clients.
     pub fn sweep(&self, instance: &str, complete: bool) {
         let result = if complete { SweepResult::Success } else { SweepResult::Error };
-        self.sweeps.get_or_create(&SweepLabels { instance: instance.to_owned(), result }).inc();
+        self.sweeps.get_or_create(&SweepLabels { hydra: instance.to_owned(), result }).inc();
     }
 
     /// Counts a change that was made outside the operator and that it undid.
     pub fn drift_correction(&self, instance: &str) {
-        let labels = InstanceLabels { instance: instance.to_owned() };
+        let labels = InstanceLabels { hydra: instance.to_owned() };
         self.drift_corrections.get_or_create(&labels).inc();
     }
 
@@ -267,7 +267,7 @@ mod tests {
         request(ResponseCode::Status(404));
         request(ResponseCode::NoResponse);
         let name = "hydra_operator_hydra_request";
-        let labels = "instance=\"default\",operation=\"get_client\"";
+        let labels = "hydra=\"default\",operation=\"get_client\"";
         assert_has(&metrics, &format!("{name}s_total{{{labels},code=\"404\"}} 2"));
         assert_has(&metrics, &format!("{name}s_total{{{labels},code=\"<error>\"}} 1"));
         assert_has(&metrics, &format!("{name}_duration_seconds_count{{{labels}}} 3"));
@@ -279,9 +279,9 @@ mod tests {
     fn the_state_of_an_instance() {
         let metrics = Metrics::new();
         metrics.instance("default");
-        assert_has(&metrics, "hydra_operator_drift_corrections_total{instance=\"default\"} 0");
+        assert_has(&metrics, "hydra_operator_drift_corrections_total{hydra=\"default\"} 0");
         metrics.hydra_up("default", true);
-        assert_has(&metrics, "hydra_operator_hydra_up{instance=\"default\"} 1");
+        assert_has(&metrics, "hydra_operator_hydra_up{hydra=\"default\"} 1");
         metrics.hydra_up("default", false);
         metrics.sweep("default", true);
         metrics.sweep("default", false);
@@ -289,10 +289,10 @@ mod tests {
         metrics.drift_correction("default");
         metrics.outcome(Controller::OAuth2Client, "Reconciled");
         for line in [
-            "hydra_operator_hydra_up{instance=\"default\"} 0",
-            "hydra_operator_sweeps_total{instance=\"default\",result=\"success\"} 1",
-            "hydra_operator_sweeps_total{instance=\"default\",result=\"error\"} 2",
-            "hydra_operator_drift_corrections_total{instance=\"default\"} 1",
+            "hydra_operator_hydra_up{hydra=\"default\"} 0",
+            "hydra_operator_sweeps_total{hydra=\"default\",result=\"success\"} 1",
+            "hydra_operator_sweeps_total{hydra=\"default\",result=\"error\"} 2",
+            "hydra_operator_drift_corrections_total{hydra=\"default\"} 1",
             "hydra_operator_outcomes_total{controller=\"oauth2client\",reason=\"Reconciled\"} 1",
         ] {
             assert_has(&metrics, line);

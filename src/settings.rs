@@ -97,6 +97,10 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// The least level by target.
     pub filter: Targets,
+    /// A file whose content takes the place of the filter.
+    pub filter_file: Option<PathBuf>,
+    /// The base URL of a collector of traces.
+    pub otlp_endpoint: Option<Url>,
 }
 
 impl TryFrom<RunArgs> for Settings {
@@ -156,7 +160,12 @@ impl TryFrom<LogArgs> for LogSettings {
     type Error = SettingsError;
 
     fn try_from(args: LogArgs) -> Result<Self, SettingsError> {
-        Ok(Self { format: args.log_format, filter: log_filter(&args.log_level)? })
+        Ok(Self {
+            format: args.log_format,
+            filter: log_filter(&args.log_level)?,
+            filter_file: non_empty(args.log_level_file),
+            otlp_endpoint: otlp_endpoint(args.otlp_endpoint.as_deref())?,
+        })
     }
 }
 
@@ -177,6 +186,11 @@ fn admin_url(text: &str) -> Result<Url, SettingsError> {
 fn public_url(text: Option<&str>) -> Result<Option<Url>, SettingsError> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
     text.map(|text| admin_url(text).map_err(|_| SettingsError::PublicUrl)).transpose()
+}
+
+fn otlp_endpoint(text: Option<&str>) -> Result<Option<Url>, SettingsError> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    text.map(|text| admin_url(text).map_err(|_| SettingsError::OtlpEndpoint)).transpose()
 }
 
 fn secret_keys(id: String, secret: String) -> Result<KeyPair, SettingsError> {
@@ -299,7 +313,7 @@ fn within(
 
 /// The syntax of `RUST_LOG` without its bare target names: there a mistyped level is the name of a target, and the
 /// log would fall silent.
-fn log_filter(text: &str) -> Result<Targets, SettingsError> {
+pub fn log_filter(text: &str) -> Result<Targets, SettingsError> {
     let mut filter = Targets::new();
     for directive in text.split(',').map(str::trim) {
         let (target, level) = match directive.split_once('=') {
@@ -377,6 +391,8 @@ mod tests {
                 log: LogSettings {
                     format: LogFormat::Text,
                     filter: Targets::new().with_default(LevelFilter::INFO),
+                    filter_file: None,
+                    otlp_endpoint: None,
                 },
             }
         );

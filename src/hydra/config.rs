@@ -9,7 +9,7 @@ use url::Url;
 
 use super::address::Base;
 use super::headers::InvalidHeaders;
-use super::request::RequestHook;
+use super::request::{RequestHook, TraceParent};
 
 /// How to reach the admin API of one Hydra.
 #[derive(Clone)]
@@ -36,6 +36,8 @@ pub struct HydraConfig {
     pub connect_timeout: Duration,
     /// Called after every request.
     pub on_request: Option<RequestHook>,
+    /// Asked before every request for the value of `traceparent`.
+    pub trace_parent: Option<TraceParent>,
 }
 
 /// Settings with which no Hydra can be reached. It names what is wrong and no secret.
@@ -83,6 +85,7 @@ impl HydraConfig {
             request_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
             on_request: None,
+            trace_parent: None,
         }
     }
 

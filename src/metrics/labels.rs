@@ -1,4 +1,6 @@
-//! The labels of the metrics: each value is one of the program, the name of an instance or an HTTP status.
+//! The labels of the metrics: each value is one of the program, the name of a Hydra or an HTTP status, but for the names of resources, which have to be asked for.
+//!
+//! The label of a Hydra is not `instance`: Prometheus gives that name to what it scrapes.
 
 use std::fmt;
 
@@ -133,25 +135,25 @@ pub(super) struct ActionLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct InstanceLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct OperationLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
     pub(super) operation: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct RequestLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
     pub(super) operation: &'static str,
     pub(super) code: ResponseCode,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct SweepLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
     pub(super) result: SweepResult,
 }
 

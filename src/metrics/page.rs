@@ -94,7 +94,7 @@ mod tests {
             "| `controller_runtime_reconcile_total` | counter | `controller`, `result` | Passes by result |",
             "| `workqueue_longest_running_processor_seconds` | gauge | `controller`, `name` | Age of",
             "| `rest_client_requests_total` | counter | `code`, `host`, `method` | Requests to",
-            "| `hydra_operator_hydra_request_duration_seconds` | histogram | `instance`, `operation` | ",
+            "| `hydra_operator_hydra_request_duration_seconds` | histogram | `hydra`, `operation` | ",
             "| `hydra_operator_resource_condition` | gauge | `kind`, `name`, `namespace`, `status`, `type` | ",
             "| `hydra_operator_build_info` | gauge | `version` | ",
             "| `process_resident_memory_bytes` | gauge |  | Resident memory |",

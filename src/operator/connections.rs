@@ -19,6 +19,7 @@ use crate::{
     kubernetes::requests::TellRequests,
     metrics::{Metrics, ResponseCode},
     settings::{self, HydraSettings, Setting, Settings},
+    telemetry,
 };
 
 /// How to reach the Kubernetes API: the kubeconfig that is named, else what kubectl would use, else
@@ -104,6 +105,7 @@ impl Connections {
                 };
                 metrics.hydra_request(&name, operation.as_str(), code, duration);
             })),
+            trace_parent: Some(Arc::new(telemetry::trace_parent)),
             ..self.to(admin_url)
         };
         Hydra::new(config)

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     ALLOW_KEY_SET_NAMES, ALLOW_RESOURCE_HYDRA_ADMIN, CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL,
-    HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LOG_LEVEL, Setting,
+    HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LOG_LEVEL, OTLP_ENDPOINT, Setting,
 };
 use crate::hydra::InvalidAddress;
 
@@ -108,4 +108,9 @@ pub enum SettingsError {
         "{LOG_LEVEL} holds {0:?}: write error, warn, info, debug, trace or off, or target=level"
     )]
     LogLevel(String),
+    /// No usable address of a collector.
+    #[error(
+        "{OTLP_ENDPOINT} must be a URL with http or https, without user, password, query and fragment"
+    )]
+    OtlpEndpoint,
 }
