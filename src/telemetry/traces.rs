@@ -116,7 +116,7 @@ impl HttpClient for Collector {
             match &result {
                 Ok(answer) if answer.status().is_success() => self.tell(None),
                 Ok(answer) => {
-                    self.tell(Some(&format!("the collector answers {}", answer.status())))
+                    self.tell(Some(&format!("the collector answers {}", answer.status())));
                 }
                 Err(_) => self.tell(Some("the collector cannot be reached")),
             }

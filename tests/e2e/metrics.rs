@@ -1,5 +1,11 @@
 //! What a running operator exposes, and what alerts and the dashboard make of it, judged by Prometheus itself.
 
+#![allow(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    reason = "counts, and times in whole seconds"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,

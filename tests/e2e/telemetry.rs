@@ -60,7 +60,7 @@ async fn a_line_per_change_and_none_without() {
     let line = &changed[0];
     assert_eq!((&line["level"], &line["event"]), (&json!("INFO"), &json!("ClientUpdated")));
     assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
-    let span = line["spans"].as_array().unwrap().iter().find(|span| span["name"] == "app-0");
+    let span = line["spans"].as_array().unwrap().iter().find(|span| span["resource"] == "app-0");
     let span = span.unwrap_or_else(|| panic!("{line}"));
     assert_eq!(span["namespace"], world.namespace);
     assert_eq!(span["controller"], "oauth2client");
