@@ -59,6 +59,11 @@ async fn world(name: &str) -> KeyWorld {
     world.ready("app").await;
     world.shows("waiting", "Ready=False WaitingForSecret").await;
     world.set_ready("keys").await;
+    // The watch brings it after the status says it.
+    eventually("the rotation is told", async || {
+        world.operator.metric("hydra_operator_next_rotation_timestamp_seconds", &[]).await > 0.0
+    })
+    .await;
     world
 }
 
@@ -123,19 +128,22 @@ async fn resources_are_told_as_long_as_they_are_there() {
     assert_eq!((condition("app", "True").await, condition("app", "False").await), (1.0, 0.0));
     assert_eq!(condition("waiting", "False").await, 1.0);
 
-    let set = world.set_status("keys").await;
     let of_set =
         async |name: &str, labels: &[(&str, &str)]| world.operator.metric(name, labels).await;
-    let next = set.next_rotation.unwrap().as_second();
-    let last = set.keys[0].since.unwrap().as_second();
     let per_set = "hydra_operator_rotation_timestamp_seconds";
-    for (name, labels, expected) in [
-        ("hydra_operator_next_rotation_timestamp_seconds", vec![("kind", "JsonWebKeySet")], next),
-        (per_set, vec![("name", "keys"), ("rotation", "next")], next),
-        (per_set, vec![("name", "keys"), ("rotation", "last")], last),
-    ] {
-        assert_eq!(of_set(name, &labels).await as i64, expected, "{name} {labels:?}");
-    }
+    eventually("the rotations are told", async || {
+        let set = world.set_status("keys").await;
+        let next = set.next_rotation?.as_second();
+        let last = set.keys.first()?.since?.as_second();
+        let earliest = "hydra_operator_next_rotation_timestamp_seconds";
+        let told = [
+            of_set(earliest, &[("kind", "JsonWebKeySet")]).await as i64,
+            of_set(per_set, &[("name", "keys"), ("rotation", "next")]).await as i64,
+            of_set(per_set, &[("name", "keys"), ("rotation", "last")]).await as i64,
+        ];
+        (told == [next, next, last]).then_some(())
+    })
+    .await;
 
     world.delete("waiting").await;
     world.gone("waiting").await;
