@@ -153,7 +153,7 @@ fn resources_are_counted_once_for_each_thing_to_do() {
     assert_eq!(summary(0, &BTreeMap::new()), "Observed all resources, 0");
     let metrics = Metrics::new();
     show(&counts, &metrics);
-    let text = metrics.encode().unwrap();
+    let text = metrics.encode(crate::metrics::Format::OpenMetrics).unwrap();
     for (action, count) in [("nothing", 1), ("create_client", 2), ("update_client", 0)] {
         let line = format!("hydra_operator_observed_resources{{action=\"{action}\"}} {count}\n");
         assert!(text.contains(&line), "{text}");
