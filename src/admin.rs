@@ -262,7 +262,7 @@ mod tests {
         let server = AdminServer::bind(LOOPBACK).await.unwrap();
         let address = server.address();
         let (metrics, readiness) = (Metrics::new(), Readiness::default());
-        let liveness = Liveness::new(metrics.clone(), DRAIN);
+        let liveness = Liveness::default();
         let shutdown = CancellationToken::new();
         let serving =
             server.serve(metrics.clone(), readiness.clone(), liveness.clone(), shutdown.clone());
@@ -300,7 +300,7 @@ mod tests {
         let server = AdminServer::bind(LOOPBACK).await.unwrap();
         let address = server.address();
         let shutdown = CancellationToken::new();
-        let liveness = Liveness::new(Metrics::new(), DRAIN);
+        let liveness = Liveness::default();
         let serving =
             server.serve(Metrics::new(), Readiness::default(), liveness, shutdown.clone());
         let serving = tokio::spawn(serving);

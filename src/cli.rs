@@ -163,7 +163,7 @@ pub struct ReconcileArgs {
 
     /// How many resources are reconciled at the same time
     #[arg(long, env = "CONCURRENCY", value_name = "N", hide_env_values = true)]
-    #[arg(default_value_t = 16)]
+    #[arg(default_value_t = 8)]
     pub concurrency: u16,
 
     /// Write nothing anywhere, and log what would be done with each resource

@@ -55,10 +55,17 @@ async fn operate(settings: Settings) -> Result<(), Box<dyn Error>> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "another TLS provider is installed already")?;
-    let _telemetry = telemetry::init(&settings.log)?;
+    let telemetry = telemetry::init(&settings.log)?;
     telemetry::log_start(&settings);
-    let shutdown = shutdown::listen()?;
-    Ok(operator::run(settings, Metrics::new(), Readiness::default(), shutdown).await?)
+    let result = match shutdown::listen() {
+        Ok(shutdown) => operator::run(settings, Metrics::new(), Readiness::default(), shutdown)
+            .await
+            .map_err(Into::into),
+        Err(error) => Err(error.into()),
+    };
+    // What is left is sent by this thread, so another one has to wait for it.
+    tokio::task::spawn_blocking(move || drop(telemetry)).await?;
+    result
 }
 
 /// Writes `error` and its causes in one line to standard error.

@@ -138,12 +138,6 @@ impl Metrics {
         ReconcileInProgress::start(self, controller)
     }
 
-    /// The age of the oldest reconcile in progress.
-    #[must_use]
-    pub fn longest_reconcile(&self) -> Option<(Controller, Duration)> {
-        self.in_progress.longest()
-    }
-
     /// Counts a request to the Kubernetes API at `host`.
     pub fn kubernetes_request(&self, code: ResponseCode, method: &str, host: &str) {
         let labels = KubernetesLabels { code, method: method.to_owned(), host: host.to_owned() };

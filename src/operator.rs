@@ -47,8 +47,9 @@ use crate::{
 /// Each instance, once there is one.
 type Made = mpsc::UnboundedReceiver<Arc<Instance>>;
 
-/// Time for the work in flight at shutdown: less than the 30 s that Kubernetes grants by default.
-const DRAIN_LIMIT: Duration = Duration::from_secs(25);
+/// Time for the work in flight at shutdown. With what follows it, the release of the Lease and the last traces, it is less
+/// than the 30 s that Kubernetes grants by default.
+const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 /// Requests to Hydra for which a pass has time, however slow each is: so many as the longest one
 /// makes, in which a client moves to another Hydra and takes the place of another there. Two find
 /// out the generation, one each the version, the discovery document and the client in its former
@@ -61,8 +62,6 @@ const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
 /// How long an event waits at most while passes follow each other: it would take the time of the API server from the very
 /// resources that it is about.
 const CROWD_PATIENCE: Duration = Duration::from_secs(30);
-/// By how much a pass may exceed its limit before it counts as stuck.
-const GRACE: Duration = Duration::from_mins(1);
 /// How long the first sweep waits for the resources to be listed.
 const FILLING_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
@@ -134,7 +133,7 @@ pub async fn run(
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
     let permissions = settings.key_sets.clone();
     let sets = Arc::new(key_sets::context(&context, of_sets, permissions, settings.concurrency));
-    let liveness = Liveness::new(metrics.clone(), context.pass_limit * 2 + GRACE);
+    let liveness = Liveness::default();
     let shared = Shared { context, sets, liveness };
     if settings.resource_metrics {
         metrics.name_resources();

@@ -392,7 +392,7 @@ mod tests {
                 secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
                 removes_duplicates: false,
                 key_sets: Permissions::default(),
-                concurrency: 16,
+                concurrency: 8,
                 observe: false,
                 log: LogSettings {
                     format: LogFormat::Text,

@@ -245,11 +245,16 @@ impl Connection {
 
     /// Says who asks, so that Hydra's log and traces can be held against those of the operator.
     fn identified(&self, request: reqwest::RequestBuilder, id: Uuid) -> reqwest::RequestBuilder {
-        let request = request.header(REQUEST_ID, id.to_string());
-        match self.trace_parent.as_ref().and_then(|trace_parent| trace_parent()) {
-            Some(trace_parent) => request.header(TRACE_PARENT, trace_parent),
-            None => request,
+        // `headers` replaces what the administrator's file may have under these names; `header` would add a second one.
+        let mut headers = HeaderMap::new();
+        let trace_parent = self.trace_parent.as_ref().and_then(|trace_parent| trace_parent());
+        let values = [(REQUEST_ID, Some(id.to_string())), (TRACE_PARENT, trace_parent)];
+        for (name, value) in values {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+                headers.insert(name, value);
+            }
         }
+        request.headers(headers)
     }
 
     fn tell(&self, operation: Operation, status: Option<StatusCode>, started: Instant) {

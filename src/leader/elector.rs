@@ -37,6 +37,9 @@ pub(super) struct Elector {
     pub(super) until: Option<Instant>,
     /// Whether a write has been sent whose outcome is unknown.
     pub(super) is_unsure: bool,
+    /// Whether a renewal turned out to have been stored although its answer was lost: the deadline counts from the one
+    /// before, so the next one is due at once.
+    pub(super) is_behind: bool,
 }
 
 /// The Lease as it was seen last.
@@ -117,8 +120,9 @@ impl Elector {
             self.look().await?;
         }
         match self.step() {
-            Step::Hold(pause) | Step::Wait(pause) => Ok(pause),
-            Step::Claim | Step::Renew => self.write().await,
+            Step::Hold(pause) if !self.is_behind => Ok(pause),
+            Step::Wait(pause) => Ok(pause),
+            Step::Hold(_) | Step::Claim | Step::Renew => self.write().await,
         }
     }
 
@@ -149,17 +153,20 @@ impl Elector {
         };
         match written.map_err(ApiError::from) {
             Ok(lease) => {
-                self.is_unsure = false;
+                (self.is_unsure, self.is_behind) = (false, false);
                 self.learn(Some(lease));
                 self.lead_until(sent + timing.renew);
                 Ok(timing.retry)
             }
-            Err(error) if error.is_conflict() || error.is_absent() => {
+            // A Lease that was not there is no race with anybody: its namespace may be missing.
+            Err(error) if error.is_conflict() || (exists && error.is_absent()) => {
                 self.look().await?;
-                Ok(match self.step() {
-                    Step::Hold(pause) | Step::Wait(pause) => pause,
+                let step = self.step();
+                self.is_behind = matches!(step, Step::Hold(_));
+                Ok(match step {
+                    Step::Wait(pause) => pause,
                     // Others write as well: they come first.
-                    Step::Claim | Step::Renew => timing.retry / 10,
+                    Step::Hold(_) | Step::Claim | Step::Renew => timing.retry / 10,
                 })
             }
             Err(error) => Err(error),
@@ -176,6 +183,8 @@ impl Elector {
             && holder != self.contender.me
         {
             info!(lease = self.place, holder, "Another replica leads");
+            // What this one has led until now, it leads no more; that it ends comes a moment later.
+            self.fence.close();
         }
         self.seen = Some(Seen { lease, observation });
         self.known.open();

@@ -94,6 +94,7 @@ impl Election {
             seen: None,
             until: None,
             is_unsure: false,
+            is_behind: false,
         };
         let elector = tokio::spawn(elector.run(CancellationToken::clone(&stop)));
         Self { fence, elected, stop, elector }

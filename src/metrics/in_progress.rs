@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use prometheus_client::{
@@ -49,13 +48,6 @@ impl InProgress {
 
     fn end(&self, id: u64) {
         self.lock().began.remove(&id);
-    }
-
-    /// The age of the oldest pass.
-    pub(super) fn longest(&self) -> Option<(Controller, Duration)> {
-        let passes = self.lock();
-        let oldest = passes.began.values().min_by_key(|(_, began)| *began)?;
-        Some((oldest.0, oldest.1.elapsed()))
     }
 
     /// For each controller the sum of the ages of its passes, and the largest.

@@ -21,11 +21,23 @@ pub(super) async fn follow<S: Subscriber>(
     otherwise: Targets,
     filter: Handle<Targets, S>,
 ) {
-    let mut known = String::new();
+    let (mut known, mut trouble) = (String::new(), None);
     let mut interval = tokio::time::interval(INTERVAL);
     loop {
         interval.tick().await;
-        let Some(text) = read(&file).await.filter(|text| *text != known) else { continue };
+        let text = match read(&file).await {
+            Ok(text) => text,
+            Err(kind) => {
+                if trouble.replace(kind) != Some(kind) {
+                    tracing::warn!(file = %file.display(), "Kept the log level: {kind}");
+                }
+                continue;
+            }
+        };
+        trouble = None;
+        if text == known {
+            continue;
+        }
         known = text;
         match wanted(&known, &otherwise) {
             Ok(wanted) => {
@@ -38,12 +50,12 @@ pub(super) async fn follow<S: Subscriber>(
     }
 }
 
-/// What the file holds; nothing where there is none. `None`: it cannot be told now.
-async fn read(file: &Path) -> Option<String> {
+/// What the file holds; nothing where there is none.
+async fn read(file: &Path) -> Result<String, ErrorKind> {
     match tokio::fs::read_to_string(file).await {
-        Ok(text) => Some(text.trim().to_owned()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Some(String::new()),
-        Err(_) => None,
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error.kind()),
     }
 }
 

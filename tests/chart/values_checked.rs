@@ -31,7 +31,7 @@ fn each_setting_of_the_program_is_a_value() {
     }
     let missing: Vec<_> = known.iter().filter(|name| !given.contains(*name)).collect();
     assert!(missing.is_empty(), "no value sets {missing:?}");
-    let of_pods = ["POD_NAME", "POD_NAMESPACE", "TZ"];
+    let of_pods = ["POD_NAMESPACE", "TZ"];
     let unknown: Vec<_> = given
         .iter()
         .filter(|name| !known.contains(*name) && !of_pods.contains(&name.as_str()))

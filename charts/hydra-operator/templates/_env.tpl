@@ -2,10 +2,6 @@
 {{- define "hydra-operator.env" -}}
 {{- $values := .Values }}
 {{- $mounts := "/etc/hydra-operator" }}
-- name: POD_NAME
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.name
 - name: POD_NAMESPACE
   valueFrom:
     fieldRef:
@@ -40,7 +36,7 @@
 {{- if include "hydra-operator.elects" . }}
 {{- $settings = concat $settings (list
   (list "LEADER_ELECT" "true")
-  (list "LEADER_ELECTION_ID" $values.leaderElection.id)
+  (list "LEADER_ELECTION_ID" (include "hydra-operator.lease" .))
   (list "LEADER_ELECTION_LEASE_DURATION" $values.leaderElection.leaseDuration)
   (list "LEADER_ELECTION_RENEW_DEADLINE" $values.leaderElection.renewDeadline)
   (list "LEADER_ELECTION_RETRY_PERIOD" $values.leaderElection.retryPeriod)

@@ -58,6 +58,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if and .Values.leaderElection.enabled (not .Values.observe) }}true{{ end }}
 {{- end }}
 
+{{- define "hydra-operator.lease" -}}
+{{- default (include "hydra-operator.fullname" .) .Values.leaderElection.id }}
+{{- end }}
+
 {{- define "hydra-operator.rules" -}}
 {{- $file := ternary "files/rbac/observe.yaml" "files/rbac/operator.yaml" .Values.observe }}
 {{- .Files.Get $file | trim | nindent 2 }}
@@ -69,10 +73,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
   namespace: {{ include "hydra-operator.namespace" . }}
 {{- end }}
 
-{{- /* The ports of all Hydras that the operator may call, distinct, as a JSON list. */}}
+{{- /* The ports of all Hydras that the operator may call, and of the collector of traces, distinct, as a JSON list. */}}
 {{- define "hydra-operator.hydraPorts" -}}
 {{- $ports := list }}
-{{- range concat (list .Values.hydra.adminUrl .Values.hydra.publicUrl) .Values.hydra.allowedForResources | compact }}
+{{- range concat (list .Values.hydra.adminUrl .Values.hydra.publicUrl .Values.tracing.otlpEndpoint) .Values.hydra.allowedForResources | compact }}
 {{- $url := urlParse . }}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
 {{- $ports = append $ports (int (default (ternary "443" "80" (eq $url.scheme "https")) $port)) }}
