@@ -214,7 +214,6 @@ async fn work(
     shutdown: &CancellationToken,
 ) {
     let sets = Arc::new(key_sets::context(context, permissions, concurrency));
-    let clients_filled: Vec<_> = scopes.iter().map(Scope::is_filled).collect();
     let mut stores = Stores::default();
     let (mut controllers, mut of_sets) = (Vec::new(), Vec::new());
     for scope in scopes {
@@ -232,9 +231,8 @@ async fn work(
             concurrency,
             shutdown.clone(),
         ));
-        stores.add(reader, wake, filled);
-        let scope =
-            SetScope { namespace, listed: sets_listed, clients_filled: clients_filled.clone() };
+        stores.add(reader, wake, filled.clone());
+        let scope = SetScope { namespace, listed: sets_listed, clients_filled: filled.clone() };
         let (sets, shutdown) = (sets.clone(), shutdown.clone());
         of_sets.push(key_sets::run(sets, context.clone(), scope, concurrency, shutdown));
     }

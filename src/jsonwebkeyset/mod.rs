@@ -26,6 +26,7 @@ pub mod rotation;
 pub mod status;
 #[cfg(test)]
 mod testing;
+pub mod waiting;
 
 use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Instant};
 

@@ -35,7 +35,7 @@ pub async fn pass(
     }
     let desired = desired(resource, &context.permissions)?;
     check_templates(&desired)?;
-    let lease = context.rivals.begin(key)?;
+    let lease = context.rivals.begin(key, desired::is_own(&key.0, desired.set.as_str()))?;
     let owner = owner(resource);
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
     let instance = &context.instance;

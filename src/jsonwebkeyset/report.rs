@@ -13,7 +13,7 @@ use super::{
     error::{self, Failure, Reason},
     notices::notices,
     rotation::{Key, Rules},
-    status::{Outcome, status},
+    status::{Outcome, standing, status},
 };
 use crate::{
     api::{JsonWebKeySet, JsonWebKeySetSpec},
@@ -194,7 +194,7 @@ fn after(applied: &Applied, rules: &Rules, resync: Duration) -> Reported {
     let delay = if applied.wrote() {
         // What was written has to be seen.
         Duration::ZERO
-    } else if !applied.restored.is_empty() || (coming && applied.waiting_for.is_empty()) {
+    } else if !applied.restored.is_empty() || (coming && applied.waiting.clients.is_empty()) {
         PUBLICATION_DELAY
     } else {
         jittered(resync, chance())
@@ -206,11 +206,11 @@ fn after(applied: &Applied, rules: &Rules, resync: Duration) -> Reported {
 fn count(outcome: &Outcome, context: &Context) {
     let reason = match outcome {
         Outcome::Recorded { .. } | Outcome::Revoked { .. } => Reason::Progressing,
-        Outcome::Applied { applied, .. } => {
+        Outcome::Applied { desired, applied } => {
             for _ in &applied.restored {
                 context.metrics.drift_correction(context.instance.name());
             }
-            Reason::Synced
+            standing(desired, applied, Timestamp::now()).reason()
         }
         Outcome::Suspended => Reason::Suspended,
         Outcome::Failed(failure) => {

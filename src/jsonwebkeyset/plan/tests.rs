@@ -1,11 +1,15 @@
 //! What a pass does, by what is recorded and what is there.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    api::jsonwebkeyset::{KeyOrigin, KeyState},
     hydra::Generation,
     jsonwebkeyset::{
+        error::Reason,
         observe::Linked,
         testing::{at, observed, private, public, record, recorded, stored, symmetric, wanted},
     },
@@ -312,6 +316,7 @@ fn a_key_waits_for_the_config_map_and_for_the_clients() {
         name: "app".to_owned(),
         holds: holds.iter().map(|kid| (*kid).to_owned()).collect(),
         ever_linked,
+        trouble: None,
     };
     let shown = vec![public(&old), public(&new)];
     let all =
@@ -331,7 +336,7 @@ fn a_key_waits_for_the_config_map_and_for_the_clients() {
         let found = changes(&wanted(&spec), &known, &seen);
         assert_eq!(found.turn.keys[1].state, expected);
         let waiting: &[&str] = if waits { &["app"] } else { &[] };
-        assert_eq!(found.waiting_for, waiting);
+        assert_eq!(found.waiting.names(), waiting);
     }
 }
 
@@ -339,7 +344,12 @@ fn a_key_waits_for_the_config_map_and_for_the_clients() {
 fn a_client_pins_the_algorithm_of_its_set() {
     let ours = private("ours");
     let known = record(vec![recorded("ours", Active, Some(public(&ours)))]);
-    let linked = Linked { name: "app".to_owned(), holds: BTreeSet::new(), ever_linked: false };
+    let linked = Linked {
+        name: "app".to_owned(),
+        holds: BTreeSet::new(),
+        ever_linked: false,
+        trouble: None,
+    };
     for spec in [json!({ "algorithm": "RS256" }), json!({ "algorithm": "ES256", "use": "enc" })] {
         let desired = wanted(&spec);
         let seen = Observed { linked: vec![linked.clone()], ..observed(&[&ours]) };
