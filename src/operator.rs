@@ -36,7 +36,7 @@ use crate::{
     metrics::Metrics,
     oauth2client::{
         CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules, key_sets::KeySets,
-        observe_only::Observer, sent::SentSecrets, sweep,
+        observe_only, sent::SentSecrets, sweep,
     },
     settings::{self, HydraSettings, Setting, Settings},
 };
@@ -288,7 +288,7 @@ fn context(
         referrers: Referrers::default(),
         key_sets: KeySets::default(),
         conflicts: Conflicts::default(),
-        observer: settings.observe.then(Observer::default),
+        observer: settings.observe.then(observe_only::observer),
         looks: Looks::default(),
         statuses: Statuses::default(),
         sent: SentSecrets::default(),

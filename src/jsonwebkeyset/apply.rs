@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-pub use self::outputs::check_templates;
+pub use self::outputs::{check_templates, private_content, public_content, refused};
 use super::{
     desired::Desired,
     error::Failure,

@@ -17,6 +17,7 @@ use crate::{
     controller::{
         Claims, ResourceKey, Wakers,
         claims::{Claim, Claimant, Lost},
+        observer::Population,
     },
 };
 
@@ -89,8 +90,14 @@ impl Rivals {
 
     /// Of an object that does not decode any more, what was known of it stays true.
     fn exists(&self, object: &Watched) {
-        if let Ok(resource) = &object.0 {
-            self.wake(&self.claims.set(&key_of(object), claimant(resource)));
+        let key = key_of(object);
+        match &object.0 {
+            Ok(resource) => self.wake(&self.claims.set(&key, claimant(resource))),
+            Err(_) if self.claims.knows(&key) => {}
+            Err(invalid) => {
+                let uid = invalid.metadata.uid.clone();
+                self.wake(&self.claims.set(&key, Claimant::of_nothing(uid)));
+            }
         }
     }
 
@@ -131,6 +138,20 @@ impl Rivals {
 
     fn unlisted(&self) -> MutexGuard<'_, BTreeSet<Option<String>>> {
         self.unlisted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Population for Rivals {
+    fn knows(&self, resource: &ResourceKey) -> bool {
+        self.claims.knows(resource)
+    }
+
+    fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.unlisted().is_empty()
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     apply::Applied,
     error::{self, Failure, Reason},
     notices::notices,
+    observe_only,
     rotation::{Key, Rules},
     status::{Outcome, standing, status},
 };
@@ -142,8 +143,8 @@ pub async fn undecodable(
     let failure = Failure::terminal(Reason::Undecodable, message);
     let mut resource = JsonWebKeySet::new(&key.1, JsonWebKeySetSpec::default());
     resource.metadata = invalid.metadata.clone();
-    if context.observes {
-        return unchanged();
+    if let Some(observer) = &context.observer {
+        return observe_only::report(observer, key, Err(failure), context);
     }
     count(&Outcome::Failed(failure.clone()), context);
     match show(&resource, &Outcome::Failed(failure), context).await {

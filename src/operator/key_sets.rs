@@ -26,6 +26,7 @@ use crate::{
         context::LinkedTo,
         desired::Permissions,
         observe::{Linked, Trouble},
+        observe_only,
     },
     kubernetes::{ApiError, references::References, referrers::SecretEvent, streams},
     oauth2client,
@@ -50,7 +51,7 @@ pub(super) fn context(
         looks: Looks::default(),
         statuses: Statuses::default(),
         linked_to: linked_to(clients.clone()),
-        observes: clients.observer.is_some(),
+        observer: clients.observer.is_some().then(observe_only::observer),
         limit: Semaphore::new(concurrency.into()),
         pass_limit: clients.pass_limit,
         resync_interval: clients.resync_interval,
@@ -198,6 +199,11 @@ fn seen(
             watcher::Event::Delete(object) => jsonwebkeyset::vanished(object, &context),
             watcher::Event::InitDone => listed.cancel(),
             watcher::Event::Init => {}
+        }
+        if let Some(observer) = &context.observer
+            && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)
+        {
+            observe_only::prune(observer, &context);
         }
     }
 }

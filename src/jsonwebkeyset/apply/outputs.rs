@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Work;
 use crate::{
-    api::jsonwebkeyset::OutputStatus,
+    api::jsonwebkeyset::{OutputStatus, PrivateSecret, PublicConfigMap},
     controller::Class,
     jsonwebkeyset::{
         contents,
         desired::Desired,
         error::{self, Failure, Reason},
-        observe::{Sources, output_status},
+        observe::{Observed, Sources, output_status},
         plan::Changes,
         record::Record,
     },
@@ -27,14 +27,7 @@ impl Work<'_> {
         else {
             return Ok(());
         };
-        let document =
-            contents::public(&changes.turn.keys, &changes.publics, &changes.published_kids);
-        let content = OutputContent {
-            secret_type: String::new(),
-            labels: public.labels.clone(),
-            annotations: public.annotations.clone(),
-            data: BTreeMap::from([(contents::public_key(public).to_owned(), document.into())]),
-        };
+        let content = public_content(public, changes);
         let written =
             self.write(self.to.sources.config_maps, &public.name, state, &content).await?;
         self.outputs.public_config_map = Some(written);
@@ -50,7 +43,6 @@ impl Work<'_> {
         else {
             return Ok(());
         };
-        let data = contents::private(private, &changes.turn.keys, &changes.privates)?;
         if let (true, OutputState::Ours(held)) = (changes.turn.keys.is_empty(), state) {
             // All are revoked, and nothing is to come by itself.
             let what = format!("Secret {}", private.name);
@@ -58,24 +50,13 @@ impl Work<'_> {
             return deleted.map_err(|error| error::kubernetes(&format!("delete {what}"), &error));
         }
         // Without a current key, or without its private half, what was handed out stays.
-        let Some(mut data) = data else {
+        let Some(content) = private_content(private, changes, self.observed)? else {
             let held = state.held().map(|held| output_status(&private.name, held.version()));
             // The one of the former name goes when there is something for the new one.
             let former = record.outputs.private_secret.as_ref();
             self.outputs.private_secret =
                 former.filter(|f| f.name != private.name).cloned().or(held);
             return Ok(());
-        };
-        let template = private.template.clone().unwrap_or_default();
-        let further =
-            secret_template::further_data(FIELD, &template, self.observed.well_known.as_deref());
-        let further = further.map_err(|invalid| invalid_template(&invalid))?;
-        data.extend(further.into_iter().map(|(key, text)| (key, text.into())));
-        let content = OutputContent {
-            secret_type: template.secret_type.unwrap_or_else(|| OPAQUE.to_owned()),
-            labels: template.labels,
-            annotations: template.annotations,
-            data,
         };
         let written = self.write(self.to.sources.secrets, &private.name, state, &content).await?;
         self.outputs.private_secret = Some(written);
@@ -114,6 +95,37 @@ impl Work<'_> {
         retired.extend(retire(self.to.sources.config_maps, former, &self.to.sources).await?);
         Ok(retired)
     }
+}
+
+/// What the ConfigMap is to hold.
+pub fn public_content(public: &PublicConfigMap, changes: &Changes) -> OutputContent {
+    let document = contents::public(&changes.turn.keys, &changes.publics, &changes.published_kids);
+    OutputContent {
+        secret_type: String::new(),
+        labels: public.labels.clone(),
+        annotations: public.annotations.clone(),
+        data: BTreeMap::from([(contents::public_key(public).to_owned(), document.into())]),
+    }
+}
+
+/// What the Secret is to hold; none: there is no current key that could be handed out.
+pub fn private_content(
+    private: &PrivateSecret,
+    changes: &Changes,
+    observed: &Observed,
+) -> Result<Option<OutputContent>, Failure> {
+    let data = contents::private(private, &changes.turn.keys, &changes.privates)?;
+    let Some(mut data) = data else { return Ok(None) };
+    let template = private.template.clone().unwrap_or_default();
+    let further = secret_template::further_data(FIELD, &template, observed.well_known.as_deref());
+    let further = further.map_err(|invalid| invalid_template(&invalid))?;
+    data.extend(further.into_iter().map(|(key, text)| (key, text.into())));
+    Ok(Some(OutputContent {
+        secret_type: template.secret_type.unwrap_or_else(|| OPAQUE.to_owned()),
+        labels: template.labels,
+        annotations: template.annotations,
+        data,
+    }))
 }
 
 /// Where the template of the private Secret stands.
@@ -160,7 +172,8 @@ async fn retire<K: OutputKind>(
     Ok(Some(what))
 }
 
-fn refused(what: &str, error: &OutputError) -> Failure {
+/// Classifies what keeps the output `what` from being written.
+pub fn refused(what: &str, error: &OutputError) -> Failure {
     match error {
         OutputError::Api(error) => error::output_write(what, error),
         OutputError::Foreign(_) => Failure::terminal(
