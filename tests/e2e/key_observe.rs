@@ -66,7 +66,8 @@ impl KeyWorld {
 
 async fn what_is_told_of_key_sets_is_what_is_done_later(generation: Generation) {
     let (cp, hydra) = (ControlPlane::start().await, Hydra::start(generation).await);
-    let mut world: KeyWorld = World::on(cp, hydra, "observe-sets", &[]).await.into();
+    let mut world: KeyWorld =
+        World::on(cp, hydra, "observe-sets", &["--resync-interval=2s"]).await.into();
     for name in ["synced", "drifted", "deleted", "kept", "asked"] {
         world.create_set(name, &spec(name)).await;
     }

@@ -74,8 +74,8 @@ async fn another_algorithm_is_reached_when_its_key_signs(generation: Generation)
         let former = world.current(NAME).await;
         world.edit_set(NAME, &change).await;
         let at_work = "Reconciling=True ReplacingKey";
-        let said = world.set_says(NAME, at_work, &format!("the current key {former} is for")).await;
-        assert!(said.contains("takes its place at"), "{said}");
+        let said = world.set_says(NAME, at_work, "takes its place at").await;
+        assert!(said.contains(&format!("the current key {former} is for")), "{said}");
         world.set_pass(NAME).await;
         world.set_shows(NAME, at_work).await;
         assert_eq!(world.current(NAME).await, former);
