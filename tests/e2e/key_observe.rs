@@ -64,6 +64,27 @@ impl KeyWorld {
     }
 }
 
+/// Returns the path of a key of somebody else in Hydra, and the document that is to be imported.
+async fn leave_something_to_do(world: &KeyWorld) -> (String, String) {
+    world.empty_in_hydra("drifted").await;
+    world.delete_set("deleted").await;
+    world.edit_set("kept", &json!({ "deletionPolicy": "orphan" })).await;
+    world.delete_set("kept").await;
+    world.annotate_set("asked", ROTATE_REQUESTED_ANNOTATION, &unique("rotate")).await;
+    world.create_set("missing", &spec("missing")).await;
+    let imported = jose::generate("ES256", "imported");
+    let document = json!({ "keys": [imported.jwk] }).to_string();
+    world.create_secret("source", &json!({ "jwks": document })).await;
+    let import = json!({ "import": { "secretRef": { "name": "source" } } });
+    world.create_set("import", &with("import", &import)).await;
+    let theirs = jose::generate("ES256", "theirs").jwk;
+    let path = format!("{}/theirs", world.path_of("foreign"));
+    assert_eq!(world.hydra.admin(Method::PUT, &path, Some(&theirs)).await.status, 200);
+    world.create_set("foreign", &spec("foreign")).await;
+    world.create_set("suspended", &with("suspended", &json!({ "suspend": true }))).await;
+    (path, document)
+}
+
 async fn what_is_told_of_key_sets_is_what_is_done_later(generation: Generation) {
     let (cp, hydra) = (ControlPlane::start().await, Hydra::start(generation).await);
     let mut world: KeyWorld =
@@ -82,22 +103,7 @@ async fn what_is_told_of_key_sets_is_what_is_done_later(generation: Generation) 
         world.current("drifted").await,
         world.current("deleted").await,
     ];
-    world.empty_in_hydra("drifted").await;
-    world.delete_set("deleted").await;
-    world.edit_set("kept", &json!({ "deletionPolicy": "orphan" })).await;
-    world.delete_set("kept").await;
-    world.annotate_set("asked", ROTATE_REQUESTED_ANNOTATION, &unique("rotate")).await;
-    world.create_set("missing", &spec("missing")).await;
-    let imported = jose::generate("ES256", "imported");
-    let document = json!({ "keys": [imported.jwk] }).to_string();
-    world.create_secret("source", &json!({ "jwks": document })).await;
-    let import = json!({ "import": { "secretRef": { "name": "source" } } });
-    world.create_set("import", &with("import", &import)).await;
-    let theirs = jose::generate("ES256", "theirs").jwk;
-    let path = format!("{}/theirs", world.path_of("foreign"));
-    assert_eq!(world.hydra.admin(Method::PUT, &path, Some(&theirs)).await.status, 200);
-    world.create_set("foreign", &spec("foreign")).await;
-    world.create_set("suspended", &with("suspended", &json!({ "suspend": true }))).await;
+    let (path, document) = leave_something_to_do(&world).await;
 
     let before = writes(&world).await;
     let options = OperatorOptions::new(world.hydra.admin_url()).observing();

@@ -148,8 +148,8 @@ impl Readiness {
                 let WatchEvent::Modified(set) = event.unwrap() else { continue };
                 let conditions = set.status.unwrap().conditions;
                 let ready = condition::get(&conditions, ConditionType::Ready).unwrap();
-                let word = format!("{:?} {:?}", ready.status, ready.reason);
-                shown.lock().unwrap().push(word);
+                let told = format!("{:?} {:?}", ready.status, ready.reason);
+                shown.lock().unwrap().push(told);
             }
         });
         Self { said, watch }

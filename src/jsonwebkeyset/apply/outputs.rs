@@ -98,6 +98,7 @@ impl Work<'_> {
 }
 
 /// What the ConfigMap is to hold.
+#[must_use]
 pub fn public_content(public: &PublicConfigMap, changes: &Changes) -> OutputContent {
     let document = contents::public(&changes.turn.keys, &changes.publics, &changes.published_kids);
     OutputContent {
@@ -173,6 +174,7 @@ async fn retire<K: OutputKind>(
 }
 
 /// Classifies what keeps the output `what` from being written.
+#[must_use]
 pub fn refused(what: &str, error: &OutputError) -> Failure {
     match error {
         OutputError::Api(error) => error::output_write(what, error),
