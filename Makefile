@@ -49,9 +49,11 @@ lint: ## Check format, lints, documentation, licences and scripts
 	  echo 'NOT CHECKED: shell scripts (shellcheck is not installed)'; \
 	fi
 
+# With copies, because Helm and kustomize read no file outside of their folders.
 .PHONY: crds
-crds: ## Write the custom resource definitions from the Rust types to crds/
-	@crds=$$(cargo run --locked --quiet -- crds); printf '%s\n' "$$crds" > $(CRDS)
+crds: ## Write the custom resource definitions from the Rust types to crds/, chart and deploy/
+	@crds=$$(cargo run --locked --quiet -- crds); printf '%s\n' "$$crds" | tee deploy/crds/$(notdir $(CRDS)) \
+	  charts/hydra-operator/files/crds.yaml > $(CRDS)
 
 .PHONY: check-crds
 check-crds: # Fails when crds/ is not what the Rust types say.
@@ -66,6 +68,12 @@ docs: ## Write the generated page of docs/, that of the reasons
 check-docs: # Fails when a generated page of docs/ is not what the code says.
 	@cargo run --locked --quiet -- reasons | diff -u $(REASONS) - || \
 	  { echo '$(REASONS) is out of date: run `make docs` and commit the result' >&2; exit 1; }
+
+# A test of the target `chart` says when they are out of date.
+.PHONY: chart
+chart: ## Write the chart's schema and README, and deploy/, from the values and templates
+	@tests/servers/build helm >/dev/null
+	@CHART_WRITE=1 cargo test --locked --quiet --test chart -- --exact generated::generated_files_are_up_to_date >/dev/null
 
 .PHONY: clean
 clean: ## Remove all that was built, also the servers for tests

@@ -44,7 +44,8 @@ pub enum AdminError {
 
 /// What has to happen before the process is ready. Clones share their state.
 ///
-/// A process without any gate is not ready: register all gates before anything opens the first.
+/// A process without any gate is not ready: register all gates before anything opens the first. A replica that begins to
+/// lead has more to wait for: gates that it adds then make it unready until they are open.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     gates: Arc<watch::Sender<Vec<GateState>>>,

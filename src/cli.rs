@@ -45,6 +45,9 @@ pub struct RunArgs {
     /// How much is done at once, and how often.
     #[command(flatten)]
     pub reconcile: ReconcileArgs,
+    /// Which of several replicas works.
+    #[command(flatten)]
+    pub leader_election: LeaderElectionArgs,
     /// Probes and metrics.
     #[command(flatten)]
     pub admin: AdminArgs,
@@ -165,6 +168,41 @@ pub struct ReconcileArgs {
     #[arg(long, env = "OBSERVE", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub observe: bool,
+}
+
+/// The election among several replicas.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Leader election")]
+pub struct LeaderElectionArgs {
+    /// Work only while this process holds a Lease, so that several replicas can stand by
+    #[arg(long, env = "LEADER_ELECT", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub leader_elect: bool,
+
+    /// Namespace of the Lease, that of the ServiceAccount or kubeconfig if empty
+    // The variable by which pods are commonly told theirs.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", hide_env_values = true)]
+    pub leader_election_namespace: Option<String>,
+
+    /// Name of the Lease, which all replicas of one operator share and no other operator has
+    #[arg(long, env = "LEADER_ELECTION_ID", value_name = "NAME", hide_env_values = true)]
+    #[arg(default_value = "hydra-operator")]
+    pub leader_election_id: String,
+
+    /// How long the others wait for a leader that is silent, in whole seconds
+    #[arg(long, env = "LEADER_ELECTION_LEASE_DURATION", value_name = "DURATION")]
+    #[arg(default_value = "15s", value_parser = humantime::parse_duration, hide_env_values = true)]
+    pub leader_election_lease_duration: Duration,
+
+    /// How long a leader goes on without renewing its Lease, shorter than the lease duration
+    #[arg(long, env = "LEADER_ELECTION_RENEW_DEADLINE", value_name = "DURATION")]
+    #[arg(default_value = "10s", value_parser = humantime::parse_duration, hide_env_values = true)]
+    pub leader_election_renew_deadline: Duration,
+
+    /// Time between two attempts to renew or to claim the Lease, shorter than the renew deadline
+    #[arg(long, env = "LEADER_ELECTION_RETRY_PERIOD", value_name = "DURATION")]
+    #[arg(default_value = "2s", value_parser = humantime::parse_duration, hide_env_values = true)]
+    pub leader_election_retry_period: Duration,
 }
 
 /// The admin port of the operator itself.

@@ -17,6 +17,8 @@
 //! | [`secret_template`] | the rules of templates of objects that are written | do IO |
 //! | [`oauth2client`] | the reconcile of an `OAuth2Client` | |
 //! | [`jsonwebkeyset`] | the reconcile of a `JsonWebKeySet` | |
+//! | [`fence`] | until when this process may write | know to what |
+//! | [`leader`] | which of several replicas leads | know what it leads |
 //! | [`reasons`] | the page of all reasons | |
 //! | [`operator`] | the composition root | decide anything |
 
@@ -24,12 +26,14 @@ pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod controller;
+pub mod fence;
 pub mod hydra;
 pub mod instance;
 pub mod instances;
 pub mod jose;
 pub mod jsonwebkeyset;
 pub mod kubernetes;
+pub mod leader;
 pub mod metrics;
 pub mod oauth2client;
 pub mod operator;

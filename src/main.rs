@@ -4,7 +4,6 @@ use std::{
     error::Error,
     io::{self, Write},
     process::ExitCode,
-    thread,
 };
 
 use clap::Parser;
@@ -17,9 +16,6 @@ use hydra_operator::{
     settings::Settings,
     shutdown, telemetry,
 };
-
-/// The work is to wait for servers: more threads than this only cost memory on large machines.
-const MOST_THREADS: usize = 4;
 
 /// The status with which clap, too, ends on a wrong argument.
 const WRONG_SETTING: u8 = 2;
@@ -48,9 +44,9 @@ fn print_reasons() -> Result<(), Box<dyn Error>> {
 }
 
 fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    // One thread: the work is to wait for servers, which are slower than it by far, and each further thread costs memory
+    // and the time to wake it. What takes a processor for long, to make a key, has threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(operate(settings))
 }
 

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 mod labels;
 
 use self::labels::{
-    ActionLabels, ControllerLabels, InstanceLabels, OperationLabels, OutcomeLabels,
+    ActionLabels, ControllerLabels, InstanceLabels, LeaseLabels, OperationLabels, OutcomeLabels,
     ReconcileLabels, RequestLabels, SweepLabels, SweepResult,
 };
 pub use self::labels::{Controller, ReconcileResult, ResponseCode};
@@ -52,6 +52,7 @@ pub struct Metrics {
     drift_corrections: Family<InstanceLabels, Counter>,
     observed: Family<ActionLabels, Gauge>,
     events_waiting: Gauge,
+    leader: Family<LeaseLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -79,6 +80,7 @@ impl Metrics {
             drift_corrections: Family::default(),
             observed: Family::default(),
             events_waiting: Gauge::default(),
+            leader: Family::default(),
         };
         metrics.registry = Arc::new(metrics.registry());
         metrics
@@ -89,6 +91,11 @@ impl Metrics {
         let mut registry = Registry::default();
         self.register_controller_runtime(registry.sub_registry_with_prefix("controller_runtime"));
         self.register_operator(registry.sub_registry_with_prefix("hydra_operator"));
+        registry.register(
+            "leader_election_master_status",
+            "Whether this replica holds the Lease",
+            self.leader.clone(),
+        );
         registry
     }
 
@@ -168,6 +175,12 @@ impl Metrics {
         for result in ReconcileResult::ALL {
             self.reconciles.get_or_create_owned(&ReconcileLabels { controller, result });
         }
+    }
+
+    /// Says whether this replica holds the Lease `name`. The metric is that of client-go.
+    pub fn leader(&self, name: &str, leads: bool) {
+        let labels = LeaseLabels { name: name.to_owned() };
+        self.leader.get_or_create(&labels).set(leads.into());
     }
 
     /// Announces a Hydra, so that its series exist before the first sweep and `rate()` sees the first event.

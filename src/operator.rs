@@ -2,17 +2,17 @@
 
 mod connections;
 mod controllers;
+mod fencing;
 mod key_sets;
 
 use std::{sync::Arc, time::Duration};
 
 use futures::{
-    FutureExt, StreamExt,
+    StreamExt,
     channel::mpsc,
     future::{join, join_all},
 };
-use kube::{Client, runtime::reflector};
-use tokio::sync::Semaphore;
+use kube::{Client, Config, runtime::reflector};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -23,16 +23,18 @@ use self::{
 use crate::{
     admin::{AdminError, AdminServer, Gate, Readiness},
     api::{self, OAuth2Client},
-    controller::{Backoff, Looks, Statuses},
+    controller::{Backoff, Looks, Passes, Statuses},
+    fence::Fence,
     hydra::{Base, ClientsAddress, ConfigError},
     instance::Instance,
     instances::{Instances, OWN},
-    jsonwebkeyset::{self, desired::Permissions},
+    jsonwebkeyset,
     kubernetes::{
         discovery::{Served, served},
-        events::{Events, Publisher, events},
+        events::{Events, Publisher, Waiting, events},
         referrers::Referrers,
     },
+    leader::{self, Election},
     metrics::Metrics,
     oauth2client::{
         CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules, key_sets::KeySets,
@@ -55,9 +57,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 const HYDRA_REQUESTS: u32 = 14;
 /// Time for the requests of one pass to the Kubernetes API.
 const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
-/// How long an event waits at most while passes are under way: most end sooner.
-const PASS_PATIENCE: Duration = Duration::from_millis(100);
-/// And while all that may be are under way.
+/// How long an event waits at most while passes follow each other: it would take the time of the API server from the very
+/// resources that it is about.
 const CROWD_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the first sweep waits for the resources to be listed.
 const FILLING_LIMIT: Duration = Duration::from_secs(30);
@@ -102,9 +103,13 @@ pub enum Error {
     /// The client of the Kubernetes API cannot be built.
     #[error("the connection to the Kubernetes API cannot be set up")]
     Client(#[source] kube::Error),
+    /// Another replica may lead now.
+    #[error(transparent)]
+    Leader(#[from] leader::Lost),
 }
 
-/// Runs until `shutdown` is cancelled and the work in flight has drained.
+/// Runs until `shutdown` is cancelled and the work in flight has drained. Of several replicas the one that leads works, and
+/// the others stand by.
 pub async fn run(
     settings: Settings,
     metrics: Metrics,
@@ -112,44 +117,92 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let server = AdminServer::bind(settings.admin_listen).await?;
-    let (instances, made) = instances(&settings.hydra, &metrics)?;
-    let client =
-        Client::try_from(connections::kubernetes(&settings).await?).map_err(Error::Client)?;
+    let config = connections::kubernetes(&settings).await?;
+    // The variable that every pod has.
     let pod = std::env::var("HOSTNAME").ok();
-    let reporter = format!("{}/{}", api::GROUP, CONTROLLER.as_str());
-    let waiting = metrics.clone();
-    let waiting = Arc::new(move |change| waiting.events_waiting(change));
-    let (events, publisher) = events(client.clone(), &reporter, pod, waiting);
+    let election = election(&settings, &config, pod.as_deref(), &metrics, &readiness)?;
+    let fence = election.as_ref().map(Election::fence);
+    let (instances, made) = instances(&settings.hydra, &metrics, fence.clone())?;
+    let client = connections::client(config, fence.as_ref())?;
+    let reporters = [CONTROLLER, jsonwebkeyset::CONTROLLER]
+        .map(|controller| format!("{}/{}", api::GROUP, controller.as_str()));
+    let ([events, of_sets], publisher) =
+        events(&client, reporters, pod.as_deref(), &waiting(&metrics));
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
+    let permissions = settings.key_sets.clone();
+    let sets = Arc::new(key_sets::context(&context, of_sets, permissions, settings.concurrency));
 
+    let drained = CancellationToken::new();
+    let work = async {
+        let work =
+            Box::pin(operate(&settings, (&context, &sets), made, publisher, &readiness, &shutdown));
+        let result = if let Some(election) = election {
+            election.lead(work, &shutdown).await
+        } else {
+            work.await;
+            Ok(())
+        };
+        drained.cancel();
+        result
+    };
+    let serve = server.serve(metrics, readiness.clone(), drained.clone());
+    let (probes, led) = tokio::join!(serve, work);
+    led?;
+    Ok(probes?)
+}
+
+/// The part of this process in the election, if there is one. What writes nothing need not lead.
+fn election(
+    settings: &Settings,
+    config: &Config,
+    pod: Option<&str>,
+    metrics: &Metrics,
+    readiness: &Readiness,
+) -> Result<Option<Election>, Error> {
+    let Some(election) = settings.leader_election.as_ref().filter(|_| !settings.observe) else {
+        return Ok(None);
+    };
+    // The retries of the election are its own.
+    let mut config = config.clone();
+    config.default_retry = false;
+    let client = connections::client(config, None)?;
+    Ok(Some(Election::stand(client, election, pod, metrics, readiness)))
+}
+
+/// All work of the operator, until it has drained.
+async fn operate(
+    settings: &Settings,
+    (context, sets): (&Arc<Context>, &Arc<jsonwebkeyset::Context>),
+    made: Made,
+    publisher: Publisher,
+    readiness: &Readiness,
+    shutdown: &CancellationToken,
+) {
     for controller in [CONTROLLER, jsonwebkeyset::CONTROLLER] {
-        metrics.controller(controller, settings.concurrency);
+        context.metrics.controller(controller, settings.concurrency);
     }
     let discovered =
         readiness.gate(format!("the API {}/{} to be served", api::GROUP, api::VERSION));
     let scopes: Vec<Scope> =
-        scopes(&settings).map(|namespace| Scope::new(namespace, &readiness)).collect();
+        scopes(settings).map(|namespace| Scope::new(namespace, readiness)).collect();
+    tokio::select! {
+        () = until_served(&context.client, &discovered) => {}
+        () = shutdown.cancelled() => return,
+    }
+    tokio::select! {
+        () = published(
+            publisher,
+            || if context.passes.are_frequent() { CROWD_PATIENCE } else { Duration::ZERO },
+            Box::pin(work(context, sets, scopes, made, settings.concurrency, shutdown)),
+        ) => {}
+        () = too_long_a_drain(shutdown) => {}
+    }
+}
 
-    let drained = CancellationToken::new();
-    let work = async {
-        tokio::select! {
-            () = until_served(&context.client, &discovered) => {}
-            () = shutdown.cancelled() => return,
-        }
-        tokio::select! {
-            () = published(
-                publisher,
-                || patience(context.limit.available_permits(), settings.concurrency),
-                Box::pin(work(&context, scopes, made, settings.key_sets.clone(), settings.concurrency, &shutdown)),
-            ) => {}
-            () = too_long_a_drain(&shutdown) => {}
-        }
-    };
-    let (result, ()) = tokio::join!(
-        server.serve(metrics, readiness, drained.clone()),
-        work.map(|()| drained.cancel()),
-    );
-    Ok(result?)
+/// Shows in the metrics how many events wait.
+fn waiting(metrics: &Metrics) -> Waiting {
+    let metrics = metrics.clone();
+    Arc::new(move |change| metrics.events_waiting(change))
 }
 
 /// `work`, and after it what it has left to be published.
@@ -166,16 +219,6 @@ async fn published(
     tokio::join!(publisher.run(ended.cancelled(), patience), work);
 }
 
-/// How long an event may wait for passes to end: while as many as may be are under way, events would slow down a crowd of
-/// new resources, about which nobody reads one by one.
-fn patience(free: usize, concurrency: u16) -> Duration {
-    match free {
-        0 => CROWD_PATIENCE,
-        _ if free < usize::from(concurrency) => PASS_PATIENCE,
-        _ => Duration::ZERO,
-    }
-}
-
 /// What a pass leaves undone the next start finds; an end by force would come without a word.
 async fn too_long_a_drain(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
@@ -189,8 +232,12 @@ fn scopes(settings: &Settings) -> impl Iterator<Item = Option<String>> {
 }
 
 /// The operator's own Hydra, and the way to those that resources may ask for.
-fn instances(settings: &HydraSettings, metrics: &Metrics) -> Result<(Instances, Made), Error> {
-    let connections = Connections::new(settings, metrics)?;
+fn instances(
+    settings: &HydraSettings,
+    metrics: &Metrics,
+    fence: Option<Fence>,
+) -> Result<(Instances, Made), Error> {
+    let connections = Connections::new(settings, metrics, fence)?;
     let (url, proto) = (settings.admin_url.clone(), settings.forwarded_proto.clone());
     let hydra = connections.hydra(url, proto.clone(), OWN)?;
     // A file that cannot be used is found now, not when the first resource asks for the address.
@@ -207,13 +254,12 @@ fn instances(settings: &HydraSettings, metrics: &Metrics) -> Result<(Instances, 
 /// All controllers and the sweeps, until the controllers have drained.
 async fn work(
     context: &Arc<Context>,
+    sets: &Arc<jsonwebkeyset::Context>,
     scopes: Vec<Scope>,
     made: Made,
-    permissions: Permissions,
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
-    let sets = Arc::new(key_sets::context(context, permissions, concurrency));
     let mut stores = Stores::default();
     let (mut controllers, mut of_sets) = (Vec::new(), Vec::new());
     for scope in scopes {
@@ -294,7 +340,7 @@ fn context(
         sent: SentSecrets::default(),
         secret_keys: settings.secret_keys.clone(),
         removes_duplicates: settings.removes_duplicates,
-        limit: Semaphore::new(settings.concurrency.into()),
+        passes: Passes::new(settings.concurrency),
         pass_limit: settings.hydra.request_timeout * HYDRA_REQUESTS + KUBERNETES_LIMIT,
         resync_interval: settings.resync_interval,
     }

@@ -14,6 +14,7 @@ use std::{
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
+mod election;
 mod error;
 mod names;
 
@@ -23,6 +24,7 @@ use crate::{
     hydra::{ClientsAddress, KeySetName, address::explicit_port},
     jsonwebkeyset::desired::{Permissions, begins_with},
     kubernetes::{KeyPair, secret_content},
+    leader,
 };
 
 /// Shorter, and a slow network would look like a Hydra that is away; longer, and one request holds a place among the
@@ -45,6 +47,8 @@ pub struct Settings {
     pub kubeconfig: Option<PathBuf>,
     /// The namespaces to watch, distinct and in the order given; empty: all.
     pub namespaces: Vec<String>,
+    /// How to find out which of several replicas works; `None`: this one does.
+    pub leader_election: Option<leader::Settings>,
     /// The address of probes and metrics.
     pub admin_listen: SocketAddr,
     /// Time between two sweeps over a Hydra.
@@ -101,11 +105,12 @@ impl TryFrom<RunArgs> for Settings {
     type Error = SettingsError;
 
     fn try_from(args: RunArgs) -> Result<Self, SettingsError> {
-        let RunArgs { hydra, kubernetes, reconcile, admin, log } = args;
+        let RunArgs { hydra, kubernetes, reconcile, leader_election, admin, log } = args;
         Ok(Self {
             hydra: hydra.try_into()?,
             kubeconfig: non_empty(kubernetes.kubeconfig),
             namespaces: namespaces(NAMESPACES, &kubernetes.namespaces)?,
+            leader_election: election::settings(leader_election)?,
             admin_listen: admin.admin_listen,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
             removes_duplicates: reconcile.remove_duplicate_clients,
@@ -363,6 +368,7 @@ mod tests {
                 },
                 kubeconfig: None,
                 namespaces: vec![],
+                leader_election: None,
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
                 resync_interval: Duration::from_mins(5),
                 secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),

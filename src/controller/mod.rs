@@ -7,6 +7,7 @@ pub mod failures;
 pub mod looks;
 pub mod observer;
 pub mod outcome;
+pub mod passes;
 pub mod reasons;
 pub mod resync;
 pub mod statuses;
@@ -16,6 +17,7 @@ pub use backoff::Backoff;
 pub use claims::Claims;
 pub use looks::Looks;
 pub use outcome::{Class, Failure};
+pub use passes::Passes;
 pub use statuses::Statuses;
 pub use wakers::Wakers;
 

@@ -10,6 +10,7 @@ use url::Url;
 use super::address::Base;
 use super::headers::InvalidHeaders;
 use super::request::RequestHook;
+use crate::fence::Fence;
 
 /// How to reach the admin API of one Hydra.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ pub struct HydraConfig {
     pub connect_timeout: Duration,
     /// Called after every request.
     pub on_request: Option<RequestHook>,
+    /// Lets writes pass while it is open; without one they always do.
+    pub fence: Option<Fence>,
 }
 
 /// Settings with which no Hydra can be reached. It names what is wrong and no secret.
@@ -83,6 +86,7 @@ impl HydraConfig {
             request_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
             on_request: None,
+            fence: None,
         }
     }
 

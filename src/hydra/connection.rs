@@ -16,6 +16,7 @@ use super::generation::Generation;
 use super::headers::{self, HeadersFile};
 use super::request::{Operation, Outcome, RequestHook};
 use super::secret::ClientSecret;
+use crate::fence::Fence;
 
 const MIB: usize = 1024 * 1024;
 
@@ -87,6 +88,7 @@ pub(super) struct Connection {
     forwarded_proto: Option<HeaderValue>,
     request_timeout: Duration,
     on_request: Option<RequestHook>,
+    fence: Option<Fence>,
     /// Until when the server has asked to be left alone.
     paused_until: Mutex<Option<Instant>>,
 }
@@ -111,6 +113,7 @@ impl Connection {
             forwarded_proto,
             request_timeout: config.request_timeout,
             on_request: config.on_request,
+            fence: config.fence,
             paused_until: Mutex::new(None),
         })
     }
@@ -191,7 +194,15 @@ impl Connection {
     /// Sends a request and reads the answer, whatever its status is.
     async fn send(&self, request: Request<'_>, headers: HeaderMap) -> Result<Answer, HydraError> {
         let (operation, limit) = (request.operation, request.limit());
-        self.exchange(operation, limit, self.prepare(request, headers)).await
+        let fence = self.fence.as_ref().filter(|_| request.method != Method::GET);
+        let exchange = self.exchange(operation, limit, self.prepare(request, headers));
+        match fence {
+            None => exchange.await,
+            Some(fence) => fence
+                .guard(exchange)
+                .await
+                .unwrap_or_else(|closed| Err(HydraError::fenced(operation, closed))),
+        }
     }
 
     async fn exchange(

@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use super::explanation::{Explanation, presentable};
 use super::generation::Generation;
 use super::request::Operation;
+use crate::fence::Closed;
 
 /// What a failure means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,6 +154,11 @@ impl HydraError {
             retry_after: Some(remaining),
             ..Self::new(operation, ErrorKind::Transient, None, detail)
         }
+    }
+
+    /// Nothing was sent, or nothing more, because this process must not write.
+    pub(super) fn fenced(operation: Operation, closed: Closed) -> Self {
+        Self::new(operation, ErrorKind::Transient, None, closed.to_string())
     }
 
     /// A listing that does not come to an end.

@@ -61,17 +61,21 @@ impl Generation {
         }
     }
 
-    /// Whether a POST makes keys for this algorithm (RFC 7518, section 3.1, RFC 8037). Before 1.11.0, 1.x makes none for
-    /// `ES256`, and before 1.10.7 none for `EdDSA`; Hydra in front of a hardware module makes `RS256`, `ES256` and `ES512`
-    /// only. See [`HydraError::refuses_algorithm`](super::HydraError::refuses_algorithm).
+    /// Whether a POST makes keys that are good for this algorithm (RFC 7518, section 3.1, RFC 8037). Before 1.11.0, 1.x makes
+    /// none for `ES256`, and before 1.10.7 none for `EdDSA`; Hydra in front of a hardware module makes `RS256`, `ES256` and
+    /// `ES512` only. Those of 1.x for `HS256` and `HS512` are shorter than RFC 7518, section 3.2, demands. See [`HydraError::refuses_algorithm`](super::HydraError::refuses_algorithm).
     #[must_use]
     pub fn can_make(self, algorithm: &str) -> bool {
         match self {
-            Self::V1 => {
-                matches!(algorithm, "RS256" | "ES256" | "ES512" | "EdDSA" | "HS256" | "HS512")
-            }
+            Self::V1 => matches!(algorithm, "RS256" | "ES256" | "ES512" | "EdDSA"),
             Self::V2 | Self::V25 => is_asymmetric(algorithm),
         }
+    }
+
+    /// Whether symmetric keys belong into a set: 2.0 gave them up.
+    #[must_use]
+    pub fn has_symmetric_keys(self) -> bool {
+        self == Self::V1
     }
 
     /// Whether Hydra signs tokens with keys for this algorithm in its own sets, `hydra.openid.id-token` and
@@ -318,8 +322,8 @@ mod tests {
             ("ES384", [false, true, true], [false, true, true]),
             ("ES512", [true, true, true], [false, true, true]),
             ("EdDSA", [true, true, true], [false, true, true]),
-            ("HS256", [true, false, false], [false, false, false]),
-            ("HS512", [true, false, false], [false, false, false]),
+            ("HS256", [false, false, false], [false, false, false]),
+            ("HS512", [false, false, false], [false, false, false]),
             ("none", [false, false, false], [false, false, false]),
         ] {
             assert_eq!(ALL.map(|generation| generation.can_make(algorithm)), made, "{algorithm}");

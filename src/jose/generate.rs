@@ -7,6 +7,7 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::Ed25519KeyPair,
 };
+use zeroize::Zeroizing;
 
 use super::{
     Jwk, KeyFlaw, asn1,
@@ -19,8 +20,8 @@ use crate::api::jsonwebkeyset::Algorithm;
 /// Why there is no new key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GenerateError {
-    /// Symmetric keys are made by Hydra alone.
-    #[error("keys of this algorithm are not made by the operator")]
+    /// There are no keys for it.
+    #[error("the algorithm is unknown")]
     Algorithm,
     /// The library made no key.
     #[error("the cryptography library made no key")]
@@ -39,7 +40,7 @@ impl From<KeyFlaw> for GenerateError {
     }
 }
 
-/// Makes a key, with the sizes that Hydra 2 makes. An RSA key takes up to seconds of a processor: call it where that blocks
+/// Makes a key, with the sizes that Hydra 2 makes, a symmetric one with that of the hash (RFC 7518 section 3.2). An RSA key takes up to seconds of a processor: call it where that blocks
 /// nothing.
 pub fn generate(algorithm: &Algorithm, kid: &str, key_use: &str) -> Result<Jwk, GenerateError> {
     let material = match algorithm {
@@ -49,9 +50,9 @@ pub fn generate(algorithm: &Algorithm, kid: &str, key_use: &str) -> Result<Jwk, 
         Algorithm::ES384 => ec(Curve::P384),
         Algorithm::ES512 => ec(Curve::P521),
         Algorithm::EdDSA => ed25519(),
-        Algorithm::HS256 | Algorithm::HS512 | Algorithm::Unknown(_) => {
-            Err(GenerateError::Algorithm)
-        }
+        Algorithm::HS256 => symmetric(32),
+        Algorithm::HS512 => symmetric(64),
+        Algorithm::Unknown(_) => Err(GenerateError::Algorithm),
     }?;
     Ok(material.to_jwk().named(kid, algorithm.as_str(), key_use))
 }
@@ -64,6 +65,12 @@ fn rsa(size: KeySize) -> Result<Material, GenerateError> {
 fn ec(curve: Curve) -> Result<Material, GenerateError> {
     let d: EcPrivateKeyBin<'_> = PrivateKey::generate(curve.agreement())?.as_be_bytes()?;
     Ok(Material::Ec(Ec::of_number(curve, d.as_ref(), None)?))
+}
+
+fn symmetric(length: usize) -> Result<Material, GenerateError> {
+    let mut key = Zeroizing::new(vec![0; length]);
+    aws_lc_rs::rand::fill(&mut key)?;
+    Ok(Material::Symmetric(key))
 }
 
 fn ed25519() -> Result<Material, GenerateError> {

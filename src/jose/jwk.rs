@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::encoding::from_base64url;
+
 /// A public key (RFC 7517 section 4): all members but the private ones.
 pub type PublicJwk = Map<String, Value>;
 
@@ -125,6 +127,13 @@ impl Jwk {
         self.private.get(member).map(ExposeSecret::expose_secret)
     }
 
+    /// Whether both are the same symmetric key, whatever they are called.
+    #[must_use]
+    pub fn same_secret(&self, other: &Self) -> bool {
+        let secret = |key: &Self| key.expose("k").and_then(from_base64url);
+        self.is_symmetric() && other.is_symmetric() && secret(self) == secret(other)
+    }
+
     /// The key with these names: `kid`, `alg` and `use` are set, other members stay.
     #[must_use]
     pub fn named(mut self, kid: &str, alg: &str, key_use: &str) -> Self {
@@ -193,6 +202,17 @@ mod tests {
     fn a_symmetric_key_has_no_public_half() {
         let key = Jwk::from_value(json!({ "kty": "oct", "k": "secret", "kid": "a" })).unwrap();
         assert!(key.public().is_none() && key.is_private());
+    }
+
+    #[test]
+    fn the_same_secret_has_any_names() {
+        let key = |k: &str, kid: &str| {
+            Jwk::from_value(json!({ "kty": "oct", "k": k, "kid": kid })).unwrap()
+        };
+        assert!(key("c2VjcmV0", "a").same_secret(&key("c2VjcmV0", "b")));
+        assert!(!key("c2VjcmV0", "a").same_secret(&key("b3RoZXI", "a")));
+        let other = json!({ "kty": "EC", "k": "c2VjcmV0" });
+        assert!(!key("c2VjcmV0", "a").same_secret(&Jwk::from_value(other).unwrap()));
     }
 
     #[test]

@@ -59,8 +59,21 @@ fn no_two_keys_are_the_same() {
 }
 
 #[test]
-fn symmetric_and_unknown_keys_are_not_made() {
-    for algorithm in ["HS256", "HS512", "none", ""].map(Algorithm::named) {
+fn symmetric_keys_are_as_long_as_their_hash() {
+    for (name, length) in [("HS256", 32), ("HS512", 64)] {
+        let algorithm = Algorithm::named(name);
+        let [one, other] = [(); 2].map(|()| generate(&algorithm, "a", "sig").unwrap());
+        assert!(one.is_symmetric() && one.public().is_none());
+        assert_eq!((one.kid(), one.alg(), one.text("use")), (Some("a"), Some(name), Some("sig")));
+        assert_eq!(one.expose("k").and_then(encoding::from_base64url).unwrap().len(), length);
+        assert!(one.expose("k") != other.expose("k"), "two keys are the same");
+        assert!(import::check(&[one], &algorithm).is_ok());
+    }
+}
+
+#[test]
+fn unknown_keys_are_not_made() {
+    for algorithm in ["none", ""].map(Algorithm::named) {
         let made = generate(&algorithm, "a", "sig");
         assert_eq!(made.err(), Some(GenerateError::Algorithm));
     }

@@ -45,7 +45,7 @@ pub fn same_key(one: &PublicJwk, other: &PublicJwk) -> bool {
 pub fn same_material(one: &Jwk, other: &Jwk) -> bool {
     match (one.public(), other.public()) {
         (Some(one), Some(other)) => same_key(one, other),
-        (None, None) => one.expose("k").is_some_and(|secret| other.expose("k") == Some(secret)),
+        (None, None) => one.same_secret(other),
         _ => false,
     }
 }

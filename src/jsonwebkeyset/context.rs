@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, core::PartialObjectMeta};
-use tokio::sync::Semaphore;
 
 use super::{claims::Rivals, desired::Permissions, observe::Linked, observe_only::Observer};
 use crate::{
     api::{JsonWebKeySet, JsonWebKeySetStatus, MANAGED_BY, MANAGED_BY_LABEL},
-    controller::{Backoff, Looks, ResourceKey, Statuses},
+    controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
     instance::Instance,
     kubernetes::{events::Events, outputs::Outputs, references::References, referrers::SecretRef},
     metrics::Metrics,
@@ -58,7 +57,7 @@ pub struct Context {
     /// Where nothing is to be written: what would be done.
     pub observer: Option<Observer>,
     /// Bounds the passes under way, over all namespaces.
-    pub limit: Semaphore,
+    pub passes: Passes,
     /// Longest time that a pass may take.
     pub pass_limit: Duration,
     /// How often everything is compared with Hydra.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     hydra::StoredKey,
-    jose::{Jwk, PublicJwk, completed, same_key, same_material},
+    jose::{Jwk, PublicJwk, completed, same_key},
 };
 
 /// What a pass is to do.
@@ -163,9 +163,16 @@ impl View<'_> {
         let is_same = match (recorded, stored.jwk.public()) {
             (Some(recorded), Some(public)) => same_key(recorded, public),
             (Some(_), None) => false,
-            (None, _) => self.imported(kid).is_none_or(|jwk| same_material(jwk, &stored.jwk)),
+            (None, _) => !self.is_another_secret(stored),
         };
         is_same.then_some(stored)
+    }
+
+    /// Whether what Hydra has is not the symmetric key of that id, as far as that is kept or provided.
+    fn is_another_secret(&self, stored: &StoredKey) -> bool {
+        let known = self.observed.material.iter().chain(self.observed.imported.iter().flatten());
+        let mut of_this_kid = known.filter(|key| key.kid() == Some(&stored.kid));
+        of_this_kid.any(|key| key.is_symmetric() && !key.same_secret(&stored.jwk))
     }
 
     fn imported(&self, kid: &str) -> Option<&Jwk> {

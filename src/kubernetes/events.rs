@@ -56,10 +56,11 @@ impl Notice {
     }
 }
 
-/// Takes events about the resources of one controller. They are published by the [`Publisher`]
-/// that belongs to it, so that nobody waits for it.
+/// Takes events about the resources of one controller, which they name as their reporter. They are
+/// published by the [`Publisher`] that belongs to it, so that nobody waits for it.
 #[derive(Clone)]
 pub struct Events {
+    recorder: Arc<Recorder>,
     queue: mpsc::Sender<Queued>,
     waiting: Waiting,
 }
@@ -67,33 +68,35 @@ pub struct Events {
 /// Told when one more event waits (1) and when one waits no more (-1).
 pub type Waiting = Arc<dyn Fn(i64) + Send + Sync>;
 
-/// Publishes what is queued, one event after the other: bursts are spread out, and what is about one
-/// object keeps its order.
+/// Publishes what the controllers have queued, one event after the other: bursts are spread out, and
+/// what is about one object keeps its order.
 pub struct Publisher {
-    recorder: Recorder,
     queue: mpsc::Receiver<Queued>,
     waiting: Waiting,
 }
 
 struct Queued {
+    recorder: Arc<Recorder>,
     regarding: ObjectReference,
     event: Event,
     since: Instant,
 }
 
-/// Events reported by `controller`, from the Pod named in `HOSTNAME`.
+/// Events reported by each of `controllers`, from the Pod named `instance`, through one queue.
 #[must_use]
-pub fn events(
-    client: Client,
-    controller: &str,
-    instance: Option<String>,
-    waiting: Waiting,
-) -> (Events, Publisher) {
-    let reporter = Reporter { controller: controller.to_owned(), instance };
+pub fn events<const N: usize>(
+    client: &Client,
+    controllers: [String; N],
+    instance: Option<&str>,
+    waiting: &Waiting,
+) -> ([Events; N], Publisher) {
     let (sender, receiver) = mpsc::channel(LONGEST_QUEUE);
-    let recorder = Recorder::new(client, reporter);
-    let publisher = Publisher { recorder, queue: receiver, waiting: waiting.clone() };
-    (Events { queue: sender, waiting }, publisher)
+    let events = controllers.map(|controller| {
+        let reporter = Reporter { controller, instance: instance.map(ToOwned::to_owned) };
+        let recorder = Arc::new(Recorder::new(client.clone(), reporter));
+        Events { recorder, queue: sender.clone(), waiting: waiting.clone() }
+    });
+    (events, Publisher { queue: receiver, waiting: waiting.clone() })
 }
 
 impl Events {
@@ -112,7 +115,12 @@ impl Events {
                     .map(|part| ObjectReference { field_path: Some(part), ..regarding.clone() }),
             };
             (self.waiting)(1);
-            let queued = Queued { regarding: regarding.clone(), event, since: Instant::now() };
+            let queued = Queued {
+                recorder: self.recorder.clone(),
+                regarding: regarding.clone(),
+                event,
+                since: Instant::now(),
+            };
             if self.queue.try_send(queued).is_err() {
                 (self.waiting)(-1);
                 tracing::warn!(
@@ -152,8 +160,8 @@ impl Publisher {
         }
     }
 
-    async fn publish(&self, Queued { regarding, event, .. }: Queued) {
-        if let Err(error) = self.recorder.publish(&event, &regarding).await {
+    async fn publish(&self, Queued { recorder, regarding, event, .. }: Queued) {
+        if let Err(error) = recorder.publish(&event, &regarding).await {
             tracing::warn!(
                 error = %ApiError::from(error),
                 reason = event.reason,

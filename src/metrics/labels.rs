@@ -125,6 +125,11 @@ pub(super) struct InstanceLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct LeaseLabels {
+    pub(super) name: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct OperationLabels {
     pub(super) instance: String,
     pub(super) operation: &'static str,

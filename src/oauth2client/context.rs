@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::{Api, Client, core::PartialObjectMeta};
-use tokio::sync::Semaphore;
 
 use super::{
     claims::Conflicts,
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL, OAuth2Client, OAuth2ClientSpec, OAuth2ClientStatus},
-    controller::{Backoff, Looks, ResourceKey, Statuses},
+    controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
     instance::Instance,
     instances::{Instances, Target},
     kubernetes::{KeyPair, Lookup, Secrets, events::Events, referrers::Referrers},
@@ -59,7 +58,7 @@ pub struct Context {
     /// Whether clients that carry the owner mark of a resource beside its own are deleted.
     pub removes_duplicates: bool,
     /// Bounds the passes under way, over all namespaces.
-    pub limit: Semaphore,
+    pub passes: Passes,
     /// Longest time that a pass may take.
     pub pass_limit: Duration,
     /// How often everything is compared with Hydra.

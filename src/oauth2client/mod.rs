@@ -76,8 +76,7 @@ pub type Watched = DeserializeGuard<OAuth2Client>;
 /// One pass over one resource. It never fails: what went wrong is in the status, and the action
 /// says when to look again.
 pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, Infallible> {
-    // Closed only when the process ends, and then nobody waits for the answer.
-    let Ok(_permit) = context.limit.acquire().await else { return Ok(Action::await_change()) };
+    let Some(_place) = context.passes.begin().await else { return Ok(Action::await_change()) };
     let span = tracing::info_span!(
         "reconcile",
         controller = CONTROLLER.as_str(),

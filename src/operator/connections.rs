@@ -7,13 +7,15 @@ use std::{
 };
 
 use kube::{
-    Config,
+    Client, Config,
+    client::ClientBuilder,
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use url::Url;
 
-use super::Error;
+use super::{Error, fencing::Fencing};
 use crate::{
+    fence::Fence,
     hydra::{Base, ConfigError, Hydra, HydraConfig, Outcome},
     metrics::{Metrics, ResponseCode},
     settings::{self, HydraSettings, Setting, Settings},
@@ -25,6 +27,16 @@ pub(super) async fn kubernetes(settings: &Settings) -> Result<Config, Error> {
     let Some(path) = &settings.kubeconfig else { return Ok(Config::infer().await?) };
     let kubeconfig = Kubeconfig::read_from(path)?;
     Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+}
+
+/// A client of the Kubernetes API whose writes `fence` lets pass.
+pub(super) fn client(config: Config, fence: Option<&Fence>) -> Result<Client, Error> {
+    let client = match fence {
+        None => Client::try_from(config),
+        Some(fence) => ClientBuilder::try_from(config)
+            .map(|builder| builder.with_layer(&Fencing::new(fence.clone())).build()),
+    };
+    client.map_err(Error::Client)
 }
 
 impl From<KubeconfigError> for Error {
@@ -54,7 +66,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(settings: &HydraSettings, metrics: &Metrics) -> Result<Self, Error> {
+    pub(super) fn new(
+        settings: &HydraSettings,
+        metrics: &Metrics,
+        fence: Option<Fence>,
+    ) -> Result<Self, Error> {
         let read =
             |setting, path: &Option<PathBuf>| path.as_deref().map(|path| read(setting, path));
         let certificate = read(settings::HYDRA_CLIENT_CERT_FILE, &settings.client_cert_file);
@@ -66,6 +82,7 @@ impl Connections {
             client_certificate_pem: (!identity.is_empty()).then(|| identity.into()),
             headers_file: settings.headers_file.clone(),
             request_timeout: settings.request_timeout,
+            fence,
             ..HydraConfig::new(settings.admin_url.clone())
         };
         Ok(Self { common, metrics: metrics.clone() })

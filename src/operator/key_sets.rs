@@ -13,13 +13,12 @@ use kube::{
         watcher,
     },
 };
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::controllers::{LISTS_LIMIT, api, never_fails, queue_failed, until_ended};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL},
-    controller::{Backoff, Looks, ResourceKey, Statuses},
+    controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
     jsonwebkeyset::{
         self, Context, Watched,
         claims::Rivals,
@@ -28,13 +27,16 @@ use crate::{
         observe::{Linked, Trouble},
         observe_only,
     },
-    kubernetes::{ApiError, references::References, referrers::SecretEvent, streams},
+    kubernetes::{
+        ApiError, events::Events, references::References, referrers::SecretEvent, streams,
+    },
     oauth2client,
 };
 
 /// What the passes over key sets share, after those over clients.
 pub(super) fn context(
     clients: &Arc<oauth2client::Context>,
+    events: Events,
     permissions: Permissions,
     concurrency: u16,
 ) -> Context {
@@ -42,7 +44,7 @@ pub(super) fn context(
         client: clients.client.clone(),
         instance: clients.instances.default().clone(),
         permissions,
-        events: clients.events.clone(),
+        events,
         metrics: clients.metrics.clone(),
         backoff: Backoff::default(),
         secret_references: References::default(),
@@ -52,7 +54,7 @@ pub(super) fn context(
         statuses: Statuses::default(),
         linked_to: linked_to(clients.clone()),
         observer: clients.observer.is_some().then(observe_only::observer),
-        limit: Semaphore::new(concurrency.into()),
+        passes: Passes::new(concurrency),
         pass_limit: clients.pass_limit,
         resync_interval: clients.resync_interval,
     }

@@ -4,7 +4,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     ALLOW_KEY_SET_NAMES, ALLOW_RESOURCE_HYDRA_ADMIN, CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL,
-    HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LOG_LEVEL, Setting,
+    HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LEADER_ELECTION_ID,
+    LEADER_ELECTION_LEASE_DURATION, LOG_LEVEL, Setting,
 };
 use crate::hydra::InvalidAddress;
 
@@ -87,6 +88,25 @@ pub enum SettingsError {
         /// What it may be.
         range: RangeInclusive<Duration>,
     },
+    /// A lease that is no whole number of seconds, which is what a Lease can hold.
+    #[error("{LEADER_ELECTION_LEASE_DURATION} is {}: write whole seconds", humantime::format_duration(*.0))]
+    LeaseDuration(Duration),
+    /// A duration of the election that is not shorter than another.
+    #[error(
+        "{shorter} must be shorter than {longer}, or a leader could be replaced while it works"
+    )]
+    ElectionOrder {
+        /// The one that is too long.
+        shorter: Setting,
+        /// The one that it has to fit into.
+        longer: Setting,
+    },
+    /// Not a name that a Lease can have.
+    #[error(
+        "{LEADER_ELECTION_ID} is {0:?}, which cannot be the name of a Lease: \
+         write lower-case letters, digits, dashes and dots"
+    )]
+    LeaseName(String),
     /// A concurrency outside its bounds.
     #[error(
         "{CONCURRENCY} is {0}: write a number from {least} to {most}",

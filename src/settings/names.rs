@@ -64,6 +64,20 @@ pub const SYSTEM_KEY_SETS_FROM: Setting =
     Setting::new("--system-key-sets-from", "SYSTEM_KEY_SETS_FROM");
 /// The bound of reconciles in progress.
 pub const CONCURRENCY: Setting = Setting::new("--concurrency", "CONCURRENCY");
+/// The namespace of the Lease. The variable is the one by which pods are commonly told theirs.
+pub const LEADER_ELECTION_NAMESPACE: Setting =
+    Setting::new("--leader-election-namespace", "POD_NAMESPACE");
+/// The name of the Lease.
+pub const LEADER_ELECTION_ID: Setting = Setting::new("--leader-election-id", "LEADER_ELECTION_ID");
+/// How long the Lease is valid.
+pub const LEADER_ELECTION_LEASE_DURATION: Setting =
+    Setting::new("--leader-election-lease-duration", "LEADER_ELECTION_LEASE_DURATION");
+/// How long a leader goes on without a renewal.
+pub const LEADER_ELECTION_RENEW_DEADLINE: Setting =
+    Setting::new("--leader-election-renew-deadline", "LEADER_ELECTION_RENEW_DEADLINE");
+/// The time between two attempts at the Lease.
+pub const LEADER_ELECTION_RETRY_PERIOD: Setting =
+    Setting::new("--leader-election-retry-period", "LEADER_ELECTION_RETRY_PERIOD");
 /// The address of probes and metrics.
 pub const ADMIN_LISTEN: Setting = Setting::new("--admin-listen", "ADMIN_LISTEN");
 /// The filter of the log.

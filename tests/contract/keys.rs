@@ -1,5 +1,6 @@
 //! The operations on key sets.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hydra_operator::hydra::{
     Deletion, ErrorKind, Generation, Hydra, HydraConfig, HydraError, KeyId, KeyRequest, KeySet,
     KeySetName, StoredKey,
@@ -127,6 +128,19 @@ async fn each_algorithm_is_made_and_read_back(program: Program) {
         let id = kid(&format!("the-{algorithm}"));
         let request = KeyRequest { kid: &id, algorithm, key_use: "enc" };
         let result = create(&hydra, &set, &request).await;
+        if program == Program::Hydra1 && algorithm.starts_with("HS") {
+            // RFC 7518 section 3.2 demands as much as the hash has.
+            assert!(!hydra.can_make(algorithm).await.unwrap());
+            let made = result.unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(made.jwk.expose("k").unwrap()).unwrap();
+            assert!(
+                bytes.len() * 8 < algorithm[2..].parse().unwrap(),
+                "{algorithm}: {}",
+                bytes.len()
+            );
+            hydra.delete_key(&set, &made).await.unwrap();
+            continue;
+        }
         if !hydra.can_make(algorithm).await.unwrap() {
             let error = result.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
@@ -138,7 +152,7 @@ async fn each_algorithm_is_made_and_read_back(program: Program) {
         assert_eq!(created.jwk.kid(), Some(id.as_str()));
         assert_eq!(created.jwk.text("use"), Some("enc"));
         assert!(created.jwk.is_private(), "{algorithm}");
-        assert_eq!(created.jwk.is_symmetric(), algorithm.starts_with("HS"));
+        assert!(!created.jwk.is_symmetric());
         let alg = created.jwk.alg();
         assert!(alg == Some(algorithm) || alg.is_none() && program == Program::Hydra1, "{alg:?}");
         // Hydra makes the key before it finds that there is one, which takes RSA keys too long once more.

@@ -68,6 +68,7 @@ async fn create_all_kinds(world: &World, generation: Generation) -> Vec<String> 
         ("plain", json!({})),
         ("edwards", json!({ "algorithm": "EdDSA" })),
         ("here", json!({ "algorithm": "ES384" })),
+        ("rsa", json!({ "algorithm": "RS256" })),
         ("bare", json!({ "outputs": null })),
         ("imported", json!({ "import": { "secretRef": { "name": "import" } } })),
         ("all", json!({ "outputs": all_keys, "resyncInterval": "1s" })),

@@ -28,6 +28,7 @@ mod edits;
 mod faults;
 mod fields;
 mod guards;
+mod high_availability;
 mod hostile;
 mod hostile_keys;
 mod hydra_admin;

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{Hydra, hydra_api::http, pki::Authority};
+use crate::support::{Generation, Hydra, hydra_api::http, pki::Authority};
 
 /// Forwards requests to Hydra, and knows what it forwards. It ends when dropped.
 pub struct Proxy {
@@ -192,14 +192,20 @@ async fn forward(hydra: &str, chooses_ids: bool, request: Request) -> Response<B
     if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
         forwarded = forwarded.header(header::CONTENT_TYPE, kind);
     }
-    let answer = forwarded.send().await.unwrap();
+    // Hydra may be down, or go down while it answers.
+    let Ok(answer) = forwarded.send().await else { return bad_gateway() };
     let mut response = Response::builder().status(answer.status());
     for (name, value) in answer.headers() {
         if name != header::TRANSFER_ENCODING && name != header::CONTENT_LENGTH {
             response = response.header(name, value);
         }
     }
-    response.body(answer.bytes().await.unwrap().into()).unwrap()
+    let Ok(body) = answer.bytes().await else { return bad_gateway() };
+    response.body(body.into()).unwrap()
+}
+
+fn bad_gateway() -> Response<Body> {
+    Response::builder().status(StatusCode::BAD_GATEWAY).body(Body::empty()).unwrap()
 }
 
 /// Ends TLS before Hydra and wants a certificate of the client. It ends when dropped.
@@ -256,6 +262,17 @@ fn server_config(authority: &Authority) -> ServerConfig {
         .with_client_cert_verifier(clients.build().unwrap())
         .with_single_cert(vec![certificate(&identity.certificate)], key)
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_proxy_outlives_its_hydra() {
+    let hydra = Hydra::start(Generation::V2).await;
+    let proxy = Proxy::start(&hydra).await;
+    let get = async || http().get(format!("{}/admin/clients", proxy.url())).send().await.unwrap();
+    assert_eq!(get().await.status(), StatusCode::OK);
+    drop(hydra);
+    assert_eq!(get().await.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(proxy.under_way(), 0);
 }
 
 async fn listen() -> (TcpListener, std::net::SocketAddr) {

@@ -295,11 +295,10 @@ impl World {
         self.published().await;
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let events = events.list(&ListParams::default()).await.unwrap().items;
-        let of_client = |event: &&Event| {
-            let regarding = event.regarding.as_ref().and_then(|about| about.kind.as_deref());
-            regarding != Some("JsonWebKeySet")
-        };
-        events.iter().filter(of_client).for_each(assert_documented);
+        for event in &events {
+            assert_documented(event);
+            assert_reported_by_its_controller(event);
+        }
         events
     }
 
@@ -339,6 +338,17 @@ fn assert_documented(event: &Event) {
         .iter()
         .any(|known| known.reason == reason && Some(known.kind) == event.type_.as_deref());
     assert!(of_condition || of_event, "docs/reasons.md does not name {event:?}");
+}
+
+/// `kubectl get events` and alerts tell the controllers by it.
+fn assert_reported_by_its_controller(event: &Event) {
+    let kind = event.regarding.as_ref().and_then(|regarding| regarding.kind.as_deref());
+    let controller = match kind {
+        Some("OAuth2Client") => "hydra.ory.sh/oauth2client",
+        Some("JsonWebKeySet") => "hydra.ory.sh/jsonwebkeyset",
+        other => panic!("an event about a {other:?}: {event:?}"),
+    };
+    assert_eq!(event.reporting_controller.as_deref(), Some(controller), "{event:?}");
 }
 
 impl Credentials {

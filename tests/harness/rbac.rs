@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec},
+    coordination::v1::Lease,
     core::v1::{Namespace, Pod, Secret},
 };
 use kube::{
@@ -86,6 +87,26 @@ async fn namespaced_rights_end_at_the_namespaces() {
     }
     let secrets: Api<Secret> = Api::all(client.clone());
     assert_refused(secrets.list(&ListParams::default()).await, "list secrets of all namespaces");
+    refuses_the_rest(cp, &client).await;
+}
+
+#[tokio::test]
+async fn the_right_to_elect_ends_at_the_lease() {
+    let cp = ControlPlane::shared().await;
+    let account = rbac::cluster_wide(cp).await;
+    rbac::may_elect(cp, &account).await;
+    let client = account.client().await;
+    let leases = ["create", "get", "update"]
+        .map(|verb| ("coordination.k8s.io".to_owned(), "leases".to_owned(), verb.to_owned()));
+    let expected = granted().into_iter().chain(leases).collect();
+    assert_eq!(rights(&client, &account.namespace).await, expected);
+    assert_eq!(rights(&client, "kube-system").await, granted());
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &account.namespace);
+    assert!(leases.get_opt(&account.name).await.unwrap().is_none());
+    assert_refused(leases.get("another").await, "get another Lease");
+    assert_refused(leases.list(&ListParams::default()).await, "list Leases");
+    let delete = leases.delete(&account.name, &DeleteParams::default()).await;
+    assert_refused(delete, "delete the Lease");
     refuses_the_rest(cp, &client).await;
 }
 

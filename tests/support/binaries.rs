@@ -47,6 +47,11 @@ pub fn jose() -> PathBuf {
     provided("jose", "JOSE")
 }
 
+/// Helm, built.
+pub fn helm() -> PathBuf {
+    provided("helm", "HELM")
+}
+
 /// Asks the build script, once per program and test process. A build shows its progress on stderr.
 fn provided(program: &str, name: &str) -> PathBuf {
     static PROVIDED: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);

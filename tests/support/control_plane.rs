@@ -18,7 +18,15 @@ use super::{
 
 /// The controllers that the operator's promises rest on; the rest of kube-controller-manager is about workloads.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,\
-    serviceaccount-controller,serviceaccount-token-controller";
+    serviceaccount-controller,serviceaccount-token-controller,clusterrole-aggregation-controller";
+
+/// Who wrote what, and when the request arrived.
+const AUDIT_POLICY: &str = r#"{
+  "apiVersion": "audit.k8s.io/v1",
+  "kind": "Policy",
+  "omitStages": ["RequestReceived"],
+  "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}]
+}"#;
 
 /// A running control plane. It ends when dropped.
 #[derive(Debug)]
@@ -37,7 +45,22 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts one, with the definitions of `crds/` installed.
     pub async fn start() -> Self {
-        start_with_retry(Self::try_start).await
+        start_with_retry(async || Self::try_start(&[]).await).await
+    }
+
+    /// Starts one that keeps an audit log of all that is not read.
+    pub async fn start_audited() -> Self {
+        const ARGS: [&str; 2] =
+            ["--audit-policy-file=audit-policy.yaml", "--audit-log-path=audit.log"];
+        start_with_retry(async || Self::try_start(&ARGS).await).await
+    }
+
+    /// The events of the audit log so far.
+    pub fn audit_log(&self) -> Vec<serde_json::Value> {
+        let log = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        // The last line may be half written.
+        let lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The one of this test process, started at the first call. It depends on no test's runtime.
@@ -46,7 +69,7 @@ impl ControlPlane {
         SHARED.get_or_init(Self::start).await
     }
 
-    async fn try_start() -> Result<Self, PortTaken> {
+    async fn try_start(apiserver_args: &[&str]) -> Result<Self, PortTaken> {
         let folder = Folder::new("control-plane");
         let authority = Authority::new();
         let ca_certificate = authority.certificate();
@@ -63,7 +86,9 @@ impl ControlPlane {
         let client = client(&admin).await;
 
         let mut etcd = etcd(etcd_port).start(&folder);
-        let mut apiserver = apiserver(&folder, &authority, etcd_port, port).start(&folder);
+        folder.write("audit-policy.yaml", AUDIT_POLICY);
+        let apiserver = apiserver(&folder, &authority, etcd_port, port).args(apiserver_args);
+        let mut apiserver = apiserver.start(&folder);
         ready(&mut etcd, async || is_listening(etcd_port).await).await?;
         ready(&mut apiserver, async || is_ready(&client).await).await?;
 

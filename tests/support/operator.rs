@@ -22,6 +22,8 @@ pub struct OperatorOptions {
     binary: Option<PathBuf>,
     api_server: Option<(String, String)>,
     observing: bool,
+    elects: bool,
+    replica_of: Option<ServiceAccount>,
 }
 
 impl OperatorOptions {
@@ -35,6 +37,8 @@ impl OperatorOptions {
             binary: option_env!("CARGO_BIN_EXE_hydra-operator").map(PathBuf::from),
             api_server: None,
             observing: false,
+            elects: false,
+            replica_of: None,
         }
     }
 
@@ -55,6 +59,18 @@ impl OperatorOptions {
     pub fn observing(mut self) -> Self {
         self.observing = true;
         self.args(["--observe"])
+    }
+
+    /// With `--leader-elect`, a Lease of its own, and the right to hold it.
+    pub fn electing(mut self) -> Self {
+        self.elects = true;
+        self
+    }
+
+    /// As another replica of `operator`: the same `ServiceAccount`, and the same Lease.
+    pub fn replica_of(mut self, operator: &Operator) -> Self {
+        self.replica_of = Some(operator.service_account.clone());
+        self.electing()
     }
 
     /// Adds arguments of `hydra-operator run`.
@@ -101,19 +117,31 @@ impl Operator {
 
     async fn try_start(cp: &ControlPlane, options: &OperatorOptions) -> Result<Self, PortTaken> {
         let folder = Folder::new("operator");
-        let service_account = if options.observing {
+        let service_account = if let Some(account) = &options.replica_of {
+            account.in_another_pod(cp).await
+        } else if options.observing {
             rbac::observing(cp).await
         } else if options.namespaces.is_empty() {
             rbac::cluster_wide(cp).await
         } else {
             rbac::namespaced(cp, &options.namespaces).await
         };
+        let mut lease = Vec::new();
+        if options.elects {
+            rbac::may_elect(cp, &service_account).await;
+            lease = vec![
+                "--leader-elect".to_owned(),
+                format!("--leader-election-namespace={}", service_account.namespace),
+                format!("--leader-election-id={}", service_account.name),
+            ];
+        }
         let kubeconfig = match &options.api_server {
             Some((url, ca)) => service_account.write_kubeconfig_for(&folder, url, ca),
             None => service_account.write_kubeconfig(&folder),
         };
         let admin_address = format!("127.0.0.1:{}", free_port());
         let program = program(options)
+            .args(lease)
             .arg(format!("--kubeconfig={}", kubeconfig.display()))
             .arg(format!("--admin-listen={admin_address}"));
         let admin_url = format!("http://{admin_address}");

@@ -1,5 +1,6 @@
 //! The operator's `ServiceAccount` with exactly the rights of `deploy/rbac/`.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1,
@@ -20,7 +21,7 @@ const NAMESPACE: &str = "hydra-operator-system";
 const WATCHED_NAMESPACE: &str = "watched-namespace";
 
 /// A `ServiceAccount` for one operator, and a kubeconfig that carries a token of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServiceAccount {
     /// Its name.
     pub name: String,
@@ -44,6 +45,15 @@ pub async fn observing(cp: &ControlPlane) -> ServiceAccount {
 pub async fn namespaced<N: AsRef<str>>(cp: &ControlPlane, namespaces: &[N]) -> ServiceAccount {
     let namespaces: Vec<_> = namespaces.iter().map(AsRef::as_ref).collect();
     install(cp, "deploy/rbac/namespaced.yaml", &namespaces).await
+}
+
+/// Lets `account` hold the Lease of its own name in its own namespace: `deploy/rbac/leader-election.yaml`.
+pub async fn may_elect(cp: &ControlPlane, account: &ServiceAccount) {
+    let client = cp.client().await;
+    for mut document in crds::read_manifest("deploy/rbac/leader-election.yaml") {
+        replace(&mut document, &[(NAME, &account.name), (NAMESPACE, &account.namespace)]);
+        crds::apply(&client, document).await;
+    }
 }
 
 async fn install(cp: &ControlPlane, manifest: &str, watched: &[&str]) -> ServiceAccount {
@@ -86,6 +96,20 @@ async fn token(client: &Client, name: &str, namespace: &str) -> String {
 }
 
 impl ServiceAccount {
+    /// The same, with another token, as each Pod has one.
+    pub async fn in_another_pod(&self, cp: &ControlPlane) -> Self {
+        let token = token(&cp.client().await, &self.name, &self.namespace).await;
+        Self { kubeconfig: cp.kubeconfig_for_token(&token), token, ..self.clone() }
+    }
+
+    /// What tells its token from others in an audit log.
+    pub fn token_id(&self) -> String {
+        let claims = self.token.split('.').nth(1).unwrap();
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        format!("JTI={}", claims["jti"].as_str().unwrap())
+    }
+
     /// A client that may do what the operator may do.
     pub async fn client(&self) -> Client {
         client(&self.kubeconfig).await

@@ -124,9 +124,9 @@ pub struct JsonWebKeySetSpec {
     pub set_name: Option<String>,
 
     /// What the keys are used with (RFC 7518 section 3.1, RFC 8037): `ES256` and the like for small and fast signatures,
-    /// `RS256` where everything has to understand them. `HS256` and `HS512` are secrets without a public half, which only
-    /// Hydra 1 makes. A change makes a new key, which takes the place of the current one as in any rotation; the algorithm
-    /// of a set that an OAuth2Client refers to with `jwksFrom` cannot be changed.
+    /// `RS256` where everything has to understand them. `HS256` and `HS512` are secrets without a public half, for Hydra 1,
+    /// or to be imported. A change makes a new key, which takes the place of the current one as in any rotation; the
+    /// algorithm of a set that an OAuth2Client refers to with `jwksFrom` cannot be changed.
     #[serde(default)]
     #[schemars(!default, with = "String", extend("enum" = Algorithm::KNOWN))]
     pub algorithm: Algorithm,

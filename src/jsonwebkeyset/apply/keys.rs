@@ -68,8 +68,7 @@ impl Work<'_> {
         match hydra.create_key(&self.desired.set, &request).await {
             Ok(stored) => Ok(Some(stored.jwk)),
             Err(error) if error.refuses_algorithm() => {
-                let can_be_sent = !self.desired.is_system && !self.desired.algorithm.is_symmetric();
-                if can_be_sent {
+                if !self.desired.is_system {
                     return Ok(None);
                 }
                 let message = format!(

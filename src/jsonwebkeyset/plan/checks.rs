@@ -89,7 +89,7 @@ impl View<'_> {
             let known = self.record.public_key(kid).or_else(foreign);
             match key.public() {
                 Some(public) => known.is_some_and(|known| !same_key(known, public)),
-                None => self.is_another_secret(kid, key),
+                None => self.is_replaced_secret(kid, key),
             }
         };
         let Some(key) = self.observed.imported.iter().flatten().find(taken) else { return Ok(()) };
@@ -103,7 +103,7 @@ impl View<'_> {
 
     /// Nothing is recorded of a secret by which another one could be told. So it is another one if all that hold a key of that id
     /// hold something else, and it has come since it was last read; if it has not, it is them that were altered.
-    fn is_another_secret(&self, kid: &str, key: &Jwk) -> bool {
+    fn is_replaced_secret(&self, kid: &str, key: &Jwk) -> bool {
         let is_as_read = self.record.outputs.import == self.observed.import;
         let in_hydra = self.stored(kid).map(|stored| &stored.jwk);
         let handed_out = self.observed.handed_out.iter().find(|held| held.kid() == Some(kid));
@@ -137,7 +137,7 @@ impl View<'_> {
         let trouble = if self.desired.is_system && !generation.can_sign_with(name) {
             format!("this version of Hydra cannot sign its own tokens with {name}: write RS256")
         } else if algorithm.is_symmetric()
-            && !generation.can_make(name)
+            && !generation.has_symmetric_keys()
             && self.observed.imported.is_none()
         {
             format!(

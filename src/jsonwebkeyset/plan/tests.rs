@@ -79,7 +79,7 @@ fn a_key_is_recorded_before_it_is_made() {
         (Generation::V2, "PS512", "made by Hydra"),
         (Generation::V1, "ES256", "made by Hydra"),
         (Generation::V1, "PS512", "made here"),
-        (Generation::V1, "HS256", "made by Hydra"),
+        (Generation::V1, "HS256", "made here"),
     ] {
         let desired = wanted(&json!({ "algorithm": algorithm }));
         let seen = Observed { generation, ..observed(&[]) };

@@ -34,6 +34,7 @@ pub fn turn(
     work.settle_times();
     work.revoke();
     work.dismiss();
+    work.call_back();
     work.promote();
     work.demand(fresh);
     work.retire();
@@ -103,15 +104,37 @@ impl Work<'_> {
         };
         self.lost_next = self.keys.iter().any(is_lost_next);
         self.take(|work, key| {
-            let unmade = work.sight(&key.kid).substance == Substance::Unmade;
-            unwanted(work, key) && unmade && !work.is_provided(&key.kid)
+            let sight = work.sight(&key.kid);
+            // Should it be provided again, it is to be seen for long enough before it signs.
+            let unseen = key.origin == KeyOrigin::Imported
+                && key.state == KeyState::Pending
+                && !sight.published;
+            let goes = sight.substance == Substance::Unmade || unseen;
+            unwanted(work, key) && goes && !work.is_provided(&key.kid)
         });
-        let unwanted: Vec<bool> = self.keys.iter().map(|key| unwanted(self, key)).collect();
-        for (key, unwanted) in self.keys.iter_mut().zip(unwanted) {
-            let made = self.sights.get(&key.kid).is_some_and(|s| s.substance != Substance::Unmade);
-            if unwanted && made {
+        let is_retained = |key: &Key| {
+            let sight = self.sight(&key.kid);
+            // One that is provided beside the current one may be asked for later, and is to have been seen for long enough then.
+            let waits = key.state == KeyState::Pending && self.is_provided(&key.kid);
+            let is_there = sight.substance != Substance::Unmade && (sight.published || !waits);
+            unwanted(self, key) && is_there
+        };
+        let retained: Vec<bool> = self.keys.iter().map(is_retained).collect();
+        for (key, retained) in self.keys.iter_mut().zip(retained) {
+            if retained {
                 key.turn(KeyState::Retained, self.now);
             }
+        }
+    }
+
+    /// The key that is provided as the current one comes back, and has been public all the time.
+    fn call_back(&mut self) {
+        let Some(first) = self.provided.as_ref().and_then(|provided| provided.first()) else {
+            return;
+        };
+        let is_it = |key: &&mut Key| key.kid == *first && key.state == KeyState::Retained;
+        if let Some(key) = self.keys.iter_mut().find(is_it).filter(|key| self.rules.fit(key)) {
+            key.state = KeyState::Published;
         }
     }
 
@@ -160,14 +183,9 @@ impl Work<'_> {
     }
 
     fn provide(&mut self, provided: &[String]) {
-        for (n, kid) in provided.iter().enumerate() {
-            match self.keys.iter_mut().find(|key| key.kid == *kid) {
-                None => self.add(kid, KeyOrigin::Imported),
-                // It comes back, and has been public all the time.
-                Some(key) if n == 0 && key.state == KeyState::Retained => {
-                    key.state = KeyState::Published;
-                }
-                Some(_) => {}
+        for kid in provided {
+            if self.keys.iter().all(|key| key.kid != *kid) {
+                self.add(kid, KeyOrigin::Imported);
             }
         }
     }

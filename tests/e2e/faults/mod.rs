@@ -26,7 +26,8 @@ mod wire;
 mod world;
 
 pub use self::{
-    fault::{Answer, Fault, Gate, Rule, Side},
+    fault::{Answer, Fault, Gate, Rule, Seen, Side},
     maester::{MAESTERS, left_by_maester_in},
+    wire::Wire,
     world::Faulty,
 };

@@ -4,4 +4,5 @@ mod algorithms;
 mod history;
 mod import;
 mod outputs;
+mod revocation;
 mod rotation;
