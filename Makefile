@@ -5,7 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CRDS := crds/hydra.ory.sh.yaml
-REASONS := docs/reasons.md
+# Pages of docs/ that the subcommands of their names write.
+PAGES := metrics reasons
 
 .PHONY: help
 help: ## List these commands
@@ -61,13 +62,15 @@ check-crds: # Fails when crds/ is not what the Rust types say.
 	  { echo '$(CRDS) is out of date: run `make crds` and commit the result' >&2; exit 1; }
 
 .PHONY: docs
-docs: ## Write the generated page of docs/, that of the reasons
-	@page=$$(cargo run --locked --quiet -- reasons); printf '%s\n' "$$page" > $(REASONS)
+docs: ## Write the generated pages of docs/, those of the metrics and the reasons
+	@for page in $(PAGES); do \
+	  text=$$(cargo run --locked --quiet -- $$page); printf '%s\n' "$$text" > docs/$$page.md; \
+	done
 
 .PHONY: check-docs
 check-docs: # Fails when a generated page of docs/ is not what the code says.
-	@cargo run --locked --quiet -- reasons | diff -u $(REASONS) - || \
-	  { echo '$(REASONS) is out of date: run `make docs` and commit the result' >&2; exit 1; }
+	@for page in $(PAGES); do cargo run --locked --quiet -- $$page | diff -u docs/$$page.md - || \
+	  { echo "docs/$$page.md is out of date: run \`make docs\` and commit the result" >&2; exit 1; }; done
 
 # A test of the target `chart` says when they are out of date.
 .PHONY: chart

@@ -1,15 +1,18 @@
 //! The admin port: probes and metrics.
 //!
-//! `/healthz` says that the process answers. `/readyz` says that the kinds are served and the caches are filled, and
-//! names what is missing. Neither asks Hydra: a Hydra that is away is a metric and a condition of the resources, never a
-//! reason to restart the operator or to take it out of service.
+//! `/healthz` says that the controllers run and no pass is stuck. `/readyz` says that the kinds are served and the caches are
+//! filled, and names what is missing. Neither asks Hydra: a Hydra that is away is a metric and a condition of the resources,
+//! never a reason to restart the operator or to take it out of service.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -17,8 +20,11 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+mod liveness;
+
+pub use self::liveness::Liveness;
 use crate::{
-    metrics::{self, Metrics},
+    metrics::{Format, Metrics},
     settings::ADMIN_LISTEN,
 };
 
@@ -150,10 +156,11 @@ impl AdminServer {
         self,
         metrics: Metrics,
         readiness: Readiness,
+        liveness: Liveness,
         shutdown: CancellationToken,
     ) -> Result<(), AdminError> {
         info!(address = %self.address, "Serving probes and metrics");
-        let server = axum::serve(self.listener, router(metrics, readiness))
+        let server = axum::serve(self.listener, router(metrics, readiness, liveness))
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         tokio::select! {
             result = server => result.map_err(AdminError::Serve),
@@ -168,11 +175,19 @@ async fn drained(shutdown: CancellationToken) {
     tokio::time::sleep(DRAIN).await;
 }
 
-fn router(metrics: Metrics, readiness: Readiness) -> Router {
+fn router(metrics: Metrics, readiness: Readiness, liveness: Liveness) -> Router {
     Router::new()
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(alive).with_state(liveness))
         .route("/readyz", get(ready).with_state(readiness))
         .route("/metrics", get(exposition).with_state(metrics))
+}
+
+async fn alive(State(liveness): State<Liveness>) -> Response {
+    let troubles = liveness.troubles();
+    if troubles.is_empty() {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", troubles.join("\n"))).into_response()
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
@@ -187,9 +202,10 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
-async fn exposition(State(metrics): State<Metrics>) -> Response {
-    match metrics.encode() {
-        Ok(body) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], body).into_response(),
+async fn exposition(State(metrics): State<Metrics>, headers: HeaderMap) -> Response {
+    let format = Format::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
+    match metrics.encode(format) {
+        Ok(body) => ([(CONTENT_TYPE, format.media_type())], body).into_response(),
         Err(error) => {
             tracing::error!(%error, "Failed to encode the metrics");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -246,8 +262,10 @@ mod tests {
         let server = AdminServer::bind(LOOPBACK).await.unwrap();
         let address = server.address();
         let (metrics, readiness) = (Metrics::new(), Readiness::default());
+        let liveness = Liveness::new(metrics.clone(), DRAIN);
         let shutdown = CancellationToken::new();
-        let serving = server.serve(metrics.clone(), readiness.clone(), shutdown.clone());
+        let serving =
+            server.serve(metrics.clone(), readiness.clone(), liveness.clone(), shutdown.clone());
         let serving = tokio::spawn(serving);
 
         assert!(answer(address, "/readyz").await.ends_with("waiting for the start\n"));
@@ -263,9 +281,14 @@ mod tests {
 
         metrics.hydra_up("default", true);
         let exposition = answer(address, "/metrics").await;
-        assert!(exposition.contains(metrics::CONTENT_TYPE), "{exposition}");
-        assert!(exposition.contains("\nhydra_operator_hydra_up{instance=\"default\"} 1\n"));
+        assert!(exposition.contains(Format::Classic.media_type()), "{exposition}");
+        assert!(exposition.contains("\nhydra_operator_hydra_up{hydra=\"default\"} 1\n"));
         assert!(answer(address, "/other").await.starts_with("HTTP/1.1 404 "));
+
+        liveness.ended("the controller");
+        let ended = answer(address, "/healthz").await;
+        assert!(ended.starts_with("HTTP/1.1 503 "), "{ended}");
+        assert!(ended.ends_with("\r\n\r\nthe controller has ended by itself\n"), "{ended}");
 
         shutdown.cancel();
         serving.await.unwrap().unwrap();
@@ -277,7 +300,9 @@ mod tests {
         let server = AdminServer::bind(LOOPBACK).await.unwrap();
         let address = server.address();
         let shutdown = CancellationToken::new();
-        let serving = server.serve(Metrics::new(), Readiness::default(), shutdown.clone());
+        let liveness = Liveness::new(Metrics::new(), DRAIN);
+        let serving =
+            server.serve(Metrics::new(), Readiness::default(), liveness, shutdown.clone());
         let serving = tokio::spawn(serving);
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET /healthz HT").await.unwrap();

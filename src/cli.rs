@@ -29,6 +29,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Prints the custom resource definitions as YAML.
     Crds,
+    /// Prints the metrics, with type and labels, as Markdown.
+    Metrics,
     /// Prints the reasons of conditions and events, with cause and remedy, as Markdown.
     Reasons,
 }
@@ -213,11 +215,16 @@ pub struct AdminArgs {
     #[arg(long, env = "ADMIN_LISTEN", value_name = "ADDRESS:PORT", hide_env_values = true)]
     #[arg(default_value = "0.0.0.0:8080")]
     pub admin_listen: SocketAddr,
+
+    /// Expose the conditions and the rotations of each resource as metrics, labelled by namespace and name
+    #[arg(long, env = "RESOURCE_METRICS", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub resource_metrics: bool,
 }
 
-/// The log, which goes to standard error.
+/// The log, which goes to standard error, and traces.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Log")]
+#[command(next_help_heading = "Log and traces")]
 pub struct LogArgs {
     /// Format of the log, which is written to standard error
     #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", hide_env_values = true)]
@@ -228,6 +235,16 @@ pub struct LogArgs {
     #[arg(long, env = "LOG_LEVEL", value_name = "FILTER", hide_env_values = true)]
     #[arg(default_value = "info")]
     pub log_level: String,
+
+    /// File whose content takes the place of --log-level while there is one, read again when it changes
+    #[arg(long, env = "LOG_LEVEL_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(value_parser = path())]
+    pub log_level_file: Option<PathBuf>,
+
+    /// Base URL of a collector to send traces to by OTLP (HTTP, protobuf), usually at port 4318, none if empty
+    // Text for the same reason as the admin URL.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// How a log event is written.

@@ -11,7 +11,7 @@ use hydra_operator::{
     admin::Readiness,
     api,
     cli::{Cli, Command},
-    metrics::Metrics,
+    metrics::{self, Metrics},
     operator, reasons,
     settings::Settings,
     shutdown, telemetry,
@@ -23,7 +23,8 @@ const WRONG_SETTING: u8 = 2;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Crds => print_crds(),
-        Command::Reasons => print_reasons(),
+        Command::Metrics => print(&metrics::page()),
+        Command::Reasons => print(&reasons::page()),
         Command::Run(args) => match Settings::try_from(*args) {
             Err(error) => return failure(&error, ExitCode::from(WRONG_SETTING)),
             Ok(settings) => run(settings),
@@ -39,8 +40,8 @@ fn print_crds() -> Result<(), Box<dyn Error>> {
     Ok(io::stdout().write_all(api::crd_yaml()?.as_bytes())?)
 }
 
-fn print_reasons() -> Result<(), Box<dyn Error>> {
-    Ok(io::stdout().write_all(reasons::page().as_bytes())?)
+fn print(page: &str) -> Result<(), Box<dyn Error>> {
+    Ok(io::stdout().write_all(page.as_bytes())?)
 }
 
 fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
@@ -54,7 +55,7 @@ async fn operate(settings: Settings) -> Result<(), Box<dyn Error>> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "another TLS provider is installed already")?;
-    telemetry::init(&settings.log)?;
+    let _telemetry = telemetry::init(&settings.log)?;
     telemetry::log_start(&settings);
     let shutdown = shutdown::listen()?;
     Ok(operator::run(settings, Metrics::new(), Readiness::default(), shutdown).await?)

@@ -1,39 +1,45 @@
 //! The metrics of the operator, in the `OpenMetrics` text format.
 //!
-//! Names and labels of `controller_runtime_*` are those of controller-runtime (its `pkg/internal/controller/metrics`), so
-//! that the dashboards which exist work here. Labels are bounded: values of the program itself, the names of the Hydra
-//! instances (which administrators choose) and HTTP status codes; never the name of a resource or the text of an error.
+//! Names and labels of `controller_runtime_*` and `workqueue_*` are those of controller-runtime (its
+//! `pkg/internal/controller/metrics` and `pkg/metrics/workqueue.go`), that of `rest_client_requests_total` is client-go's, so
+//! that the dashboards which exist work here. Only what can be told truly is there: kube-runtime shows neither how long its
+//! queue is nor what is added to it. Labels are bounded: values of the program itself, the names of the Hydra
+//! instances (which administrators choose) and HTTP status codes; never the text of an error, and the name of a resource only
+//! where the administrator asks for it.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::text,
-    metrics::{
-        counter::Counter,
-        family::{Family, MetricConstructor},
-        gauge::Gauge,
-        histogram::Histogram,
-        info::Info,
-    },
-    registry::{Registry, Unit},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
 };
-use tokio::time::Instant;
 
+mod exposition;
+mod in_progress;
 mod labels;
+mod page;
+mod process;
+mod registration;
+mod resources;
 
-use self::labels::{
-    ActionLabels, ControllerLabels, InstanceLabels, LeaseLabels, OperationLabels, OutcomeLabels,
-    ReconcileLabels, RequestLabels, SweepLabels, SweepResult,
+pub use self::{
+    exposition::Format,
+    in_progress::ReconcileInProgress,
+    labels::{Controller, ReconcileResult, ResponseCode},
+    page::page,
+    resources::{Resource, Resources},
 };
-pub use self::labels::{Controller, ReconcileResult, ResponseCode};
-use crate::telemetry::VERSION;
-
-/// The media type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Upper bounds in seconds, from a pass without any request to one that waited for time-outs.
-const BUCKETS: [f64; 14] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+use self::{
+    in_progress::InProgress,
+    labels::{
+        ActionLabels, ControllerLabels, InstanceLabels, KubernetesLabels, LeaseLabels,
+        OperationLabels, OutcomeLabels, QueueLabels, ReconcileLabels, RequestLabels, SweepLabels,
+        SweepResult,
+    },
+    registration::Buckets,
+    resources::AllResources,
+};
 
 /// All metrics of the process. Clones share their values.
 #[derive(Clone, Debug)]
@@ -44,6 +50,10 @@ pub struct Metrics {
     reconcile_time: Family<ControllerLabels, Histogram, Buckets>,
     active_workers: Family<ControllerLabels, Gauge>,
     max_concurrent: Family<ControllerLabels, Gauge>,
+    retries: Family<QueueLabels, Counter>,
+    work_duration: Family<QueueLabels, Histogram, Buckets>,
+    in_progress: InProgress,
+    rest_client_requests: Family<KubernetesLabels, Counter>,
     outcomes: Family<OutcomeLabels, Counter>,
     hydra_requests: Family<RequestLabels, Counter>,
     hydra_request_duration: Family<OperationLabels, Histogram, Buckets>,
@@ -53,6 +63,7 @@ pub struct Metrics {
     observed: Family<ActionLabels, Gauge>,
     events_waiting: Gauge,
     leader: Family<LeaseLabels, Gauge>,
+    resources: AllResources,
 }
 
 impl Default for Metrics {
@@ -72,6 +83,10 @@ impl Metrics {
             reconcile_time: Family::new_with_constructor(Buckets),
             active_workers: Family::default(),
             max_concurrent: Family::default(),
+            retries: Family::default(),
+            work_duration: Family::new_with_constructor(Buckets),
+            in_progress: InProgress::default(),
+            rest_client_requests: Family::default(),
             outcomes: Family::default(),
             hydra_requests: Family::default(),
             hydra_request_duration: Family::new_with_constructor(Buckets),
@@ -81,88 +96,10 @@ impl Metrics {
             observed: Family::default(),
             events_waiting: Gauge::default(),
             leader: Family::default(),
+            resources: AllResources::default(),
         };
         metrics.registry = Arc::new(metrics.registry());
         metrics
-    }
-
-    /// The registry adds the suffixes: `_total` to counters, `_info`, and the unit.
-    fn registry(&self) -> Registry {
-        let mut registry = Registry::default();
-        self.register_controller_runtime(registry.sub_registry_with_prefix("controller_runtime"));
-        self.register_operator(registry.sub_registry_with_prefix("hydra_operator"));
-        registry.register(
-            "leader_election_master_status",
-            "Whether this replica holds the Lease",
-            self.leader.clone(),
-        );
-        registry
-    }
-
-    fn register_controller_runtime(&self, registry: &mut Registry) {
-        registry.register("reconcile", "Reconciles by result", self.reconciles.clone());
-        registry.register(
-            "reconcile_errors",
-            "Reconciles that failed",
-            self.reconcile_errors.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile_time",
-            "Duration of a reconcile",
-            Unit::Seconds,
-            self.reconcile_time.clone(),
-        );
-        registry.register("active_workers", "Reconciles in progress", self.active_workers.clone());
-        registry.register(
-            "max_concurrent_reconciles",
-            "Bound on the reconciles in progress",
-            self.max_concurrent.clone(),
-        );
-    }
-
-    fn register_operator(&self, registry: &mut Registry) {
-        registry.register("build", "The running program", Info::new([("version", VERSION)]));
-        registry.register(
-            "outcomes",
-            "Reconciles by the reason of the condition that they ended with",
-            self.outcomes.clone(),
-        );
-        registry.register(
-            "hydra_requests",
-            "Requests to the admin API of Hydra by status code",
-            self.hydra_requests.clone(),
-        );
-        registry.register_with_unit(
-            "hydra_request_duration",
-            "Duration of a request to the admin API of Hydra",
-            Unit::Seconds,
-            self.hydra_request_duration.clone(),
-        );
-        registry.register(
-            "hydra_up",
-            "Whether Hydra answered when it was last asked",
-            self.hydra_up.clone(),
-        );
-        registry.register(
-            "sweeps",
-            "Comparisons of all clients of a Hydra with the resources",
-            self.sweeps.clone(),
-        );
-        registry.register(
-            "drift_corrections",
-            "Changes made outside the operator that it undid",
-            self.drift_corrections.clone(),
-        );
-        registry.register(
-            "observed_resources",
-            "Resources by what would be done with them without --observe",
-            self.observed.clone(),
-        );
-        registry.register(
-            "events_waiting",
-            "Kubernetes events that wait to be published",
-            self.events_waiting.clone(),
-        );
     }
 
     /// Announces a controller and its bound, so that its series exist before its first reconcile.
@@ -172,6 +109,9 @@ impl Metrics {
         self.active_workers.get_or_create_owned(&labels);
         self.reconcile_errors.get_or_create_owned(&labels);
         self.reconcile_time.get_or_create_owned(&labels);
+        self.retries.get_or_create_owned(&QueueLabels::of(controller));
+        self.work_duration.get_or_create_owned(&QueueLabels::of(controller));
+        self.in_progress.announce(controller);
         for result in ReconcileResult::ALL {
             self.reconciles.get_or_create_owned(&ReconcileLabels { controller, result });
         }
@@ -185,19 +125,39 @@ impl Metrics {
 
     /// Announces a Hydra, so that its series exist before the first sweep and `rate()` sees the first event.
     pub fn instance(&self, instance: &str) {
-        let labels = InstanceLabels { instance: instance.to_owned() };
+        let labels = InstanceLabels { hydra: instance.to_owned() };
         self.drift_corrections.get_or_create_owned(&labels);
         for result in SweepResult::ALL {
-            let instance = instance.to_owned();
-            self.sweeps.get_or_create_owned(&SweepLabels { instance, result });
+            let hydra = instance.to_owned();
+            self.sweeps.get_or_create_owned(&SweepLabels { hydra, result });
         }
     }
 
     /// Counts a reconcile as in progress until the returned value is finished or dropped.
     pub fn reconcile_started(&self, controller: Controller) -> ReconcileInProgress {
-        let labels = ControllerLabels { controller };
-        self.active_workers.get_or_create(&labels).inc();
-        ReconcileInProgress { metrics: self.clone(), labels, started: Instant::now() }
+        ReconcileInProgress::start(self, controller)
+    }
+
+    /// The age of the oldest reconcile in progress.
+    #[must_use]
+    pub fn longest_reconcile(&self) -> Option<(Controller, Duration)> {
+        self.in_progress.longest()
+    }
+
+    /// Counts a request to the Kubernetes API at `host`.
+    pub fn kubernetes_request(&self, code: ResponseCode, method: &str, host: &str) {
+        let labels = KubernetesLabels { code, method: method.to_owned(), host: host.to_owned() };
+        self.rest_client_requests.get_or_create(&labels).inc();
+    }
+
+    /// Tells from now on what `resources` say of themselves.
+    pub fn resources(&self, resources: Box<dyn Resources>) {
+        self.resources.add(resources);
+    }
+
+    /// Tells what each resource says of itself, by its name.
+    pub fn name_resources(&self) {
+        self.resources.name_each();
     }
 
     /// Counts a reconcile by the reason of the condition that it ended with.
@@ -213,27 +173,27 @@ impl Metrics {
         code: ResponseCode,
         duration: Duration,
     ) {
-        let instance = instance.to_owned();
-        let labels = OperationLabels { instance: instance.clone(), operation };
+        let hydra = instance.to_owned();
+        let labels = OperationLabels { hydra: hydra.clone(), operation };
         self.hydra_request_duration.get_or_create(&labels).observe(duration.as_secs_f64());
-        self.hydra_requests.get_or_create(&RequestLabels { instance, operation, code }).inc();
+        self.hydra_requests.get_or_create(&RequestLabels { hydra, operation, code }).inc();
     }
 
     /// Says whether Hydra answered when it was last asked.
     pub fn hydra_up(&self, instance: &str, up: bool) {
-        let labels = InstanceLabels { instance: instance.to_owned() };
+        let labels = InstanceLabels { hydra: instance.to_owned() };
         self.hydra_up.get_or_create(&labels).set(up.into());
     }
 
     /// Counts a sweep; `complete` is whether it saw all clients.
     pub fn sweep(&self, instance: &str, complete: bool) {
         let result = if complete { SweepResult::Success } else { SweepResult::Error };
-        self.sweeps.get_or_create(&SweepLabels { instance: instance.to_owned(), result }).inc();
+        self.sweeps.get_or_create(&SweepLabels { hydra: instance.to_owned(), result }).inc();
     }
 
     /// Counts a change that was made outside the operator and that it undid.
     pub fn drift_correction(&self, instance: &str) {
-        let labels = InstanceLabels { instance: instance.to_owned() };
+        let labels = InstanceLabels { hydra: instance.to_owned() };
         self.drift_corrections.get_or_create(&labels).inc();
     }
 
@@ -248,58 +208,24 @@ impl Metrics {
         self.events_waiting.inc_by(change);
     }
 
-    /// All metrics as text of the media type [`CONTENT_TYPE`].
-    pub fn encode(&self) -> Result<String, fmt::Error> {
+    /// All metrics as text of this format.
+    pub fn encode(&self, format: Format) -> Result<String, fmt::Error> {
         let mut exposition = String::new();
         text::encode(&mut exposition, &self.registry)?;
-        Ok(exposition)
-    }
-}
-
-/// A reconcile in progress. Dropped without [`finish`](Self::finish) (at shutdown), it leaves no trace.
-#[derive(Debug)]
-#[must_use = "the reconcile is in progress until this is finished"]
-pub struct ReconcileInProgress {
-    metrics: Metrics,
-    labels: ControllerLabels,
-    started: Instant,
-}
-
-impl ReconcileInProgress {
-    /// Counts the reconcile and its duration.
-    pub fn finish(self, result: ReconcileResult) {
-        let Self { metrics, labels, started } = &self;
-        let controller = labels.controller;
-        metrics.reconcile_time.get_or_create(labels).observe(started.elapsed().as_secs_f64());
-        metrics.reconciles.get_or_create(&ReconcileLabels { controller, result }).inc();
-        if result == ReconcileResult::Error {
-            metrics.reconcile_errors.get_or_create(labels).inc();
-        }
-    }
-}
-
-impl Drop for ReconcileInProgress {
-    fn drop(&mut self) {
-        self.metrics.active_workers.get_or_create(&self.labels).dec();
-    }
-}
-
-/// Makes the histogram of a new series.
-#[derive(Clone, Copy, Debug)]
-struct Buckets;
-
-impl MetricConstructor<Histogram> for Buckets {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(BUCKETS)
+        Ok(match format {
+            Format::OpenMetrics => exposition,
+            Format::Classic => exposition::classic(&exposition),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::VERSION;
 
     fn lines(metrics: &Metrics) -> Vec<String> {
-        metrics.encode().unwrap().lines().map(str::to_owned).collect()
+        metrics.encode(Format::OpenMetrics).unwrap().lines().map(str::to_owned).collect()
     }
 
     fn assert_has(metrics: &Metrics, line: &str) {
@@ -351,7 +277,7 @@ mod tests {
         request(ResponseCode::Status(404));
         request(ResponseCode::NoResponse);
         let name = "hydra_operator_hydra_request";
-        let labels = "instance=\"default\",operation=\"get_client\"";
+        let labels = "hydra=\"default\",operation=\"get_client\"";
         assert_has(&metrics, &format!("{name}s_total{{{labels},code=\"404\"}} 2"));
         assert_has(&metrics, &format!("{name}s_total{{{labels},code=\"<error>\"}} 1"));
         assert_has(&metrics, &format!("{name}_duration_seconds_count{{{labels}}} 3"));
@@ -363,9 +289,9 @@ mod tests {
     fn the_state_of_an_instance() {
         let metrics = Metrics::new();
         metrics.instance("default");
-        assert_has(&metrics, "hydra_operator_drift_corrections_total{instance=\"default\"} 0");
+        assert_has(&metrics, "hydra_operator_drift_corrections_total{hydra=\"default\"} 0");
         metrics.hydra_up("default", true);
-        assert_has(&metrics, "hydra_operator_hydra_up{instance=\"default\"} 1");
+        assert_has(&metrics, "hydra_operator_hydra_up{hydra=\"default\"} 1");
         metrics.hydra_up("default", false);
         metrics.sweep("default", true);
         metrics.sweep("default", false);
@@ -373,10 +299,10 @@ mod tests {
         metrics.drift_correction("default");
         metrics.outcome(Controller::OAuth2Client, "Reconciled");
         for line in [
-            "hydra_operator_hydra_up{instance=\"default\"} 0",
-            "hydra_operator_sweeps_total{instance=\"default\",result=\"success\"} 1",
-            "hydra_operator_sweeps_total{instance=\"default\",result=\"error\"} 2",
-            "hydra_operator_drift_corrections_total{instance=\"default\"} 1",
+            "hydra_operator_hydra_up{hydra=\"default\"} 0",
+            "hydra_operator_sweeps_total{hydra=\"default\",result=\"success\"} 1",
+            "hydra_operator_sweeps_total{hydra=\"default\",result=\"error\"} 2",
+            "hydra_operator_drift_corrections_total{hydra=\"default\"} 1",
             "hydra_operator_outcomes_total{controller=\"oauth2client\",reason=\"Reconciled\"} 1",
         ] {
             assert_has(&metrics, line);

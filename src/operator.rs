@@ -4,6 +4,7 @@ mod connections;
 mod controllers;
 mod fencing;
 mod key_sets;
+mod resources;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use self::{
     key_sets::SetScope,
 };
 use crate::{
-    admin::{AdminError, AdminServer, Gate, Readiness},
+    admin::{AdminError, AdminServer, Gate, Liveness, Readiness},
     api::{self, OAuth2Client},
     controller::{Backoff, Looks, Passes, Statuses},
     fence::Fence,
@@ -60,6 +61,8 @@ const KUBERNETES_LIMIT: Duration = Duration::from_secs(30);
 /// How long an event waits at most while passes follow each other: it would take the time of the API server from the very
 /// resources that it is about.
 const CROWD_PATIENCE: Duration = Duration::from_secs(30);
+/// By how much a pass may exceed its limit before it counts as stuck.
+const GRACE: Duration = Duration::from_mins(1);
 /// How long the first sweep waits for the resources to be listed.
 const FILLING_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
@@ -123,7 +126,7 @@ pub async fn run(
     let election = election(&settings, &config, pod.as_deref(), &metrics, &readiness)?;
     let fence = election.as_ref().map(Election::fence);
     let (instances, made) = instances(&settings.hydra, &metrics, fence.clone())?;
-    let client = connections::client(config, fence.as_ref())?;
+    let client = connections::client(config, &metrics, fence.as_ref())?;
     let reporters = [CONTROLLER, jsonwebkeyset::CONTROLLER]
         .map(|controller| format!("{}/{}", api::GROUP, controller.as_str()));
     let ([events, of_sets], publisher) =
@@ -131,11 +134,15 @@ pub async fn run(
     let context = Arc::new(context(&settings, client, instances, events, metrics.clone()));
     let permissions = settings.key_sets.clone();
     let sets = Arc::new(key_sets::context(&context, of_sets, permissions, settings.concurrency));
+    let liveness = Liveness::new(metrics.clone(), context.pass_limit * 2 + GRACE);
+    let shared = Shared { context, sets, liveness };
+    if settings.resource_metrics {
+        metrics.name_resources();
+    }
 
     let drained = CancellationToken::new();
     let work = async {
-        let work =
-            Box::pin(operate(&settings, (&context, &sets), made, publisher, &readiness, &shutdown));
+        let work = Box::pin(operate(&settings, &shared, made, publisher, &readiness, &shutdown));
         let result = if let Some(election) = election {
             election.lead(work, &shutdown).await
         } else {
@@ -145,7 +152,7 @@ pub async fn run(
         drained.cancel();
         result
     };
-    let serve = server.serve(metrics, readiness.clone(), drained.clone());
+    let serve = server.serve(metrics, readiness.clone(), shared.liveness.clone(), drained.clone());
     let (probes, led) = tokio::join!(serve, work);
     led?;
     Ok(probes?)
@@ -165,35 +172,42 @@ fn election(
     // The retries of the election are its own.
     let mut config = config.clone();
     config.default_retry = false;
-    let client = connections::client(config, None)?;
+    let client = connections::client(config, metrics, None)?;
     Ok(Some(Election::stand(client, election, pod, metrics, readiness)))
+}
+
+/// What all work has in common.
+struct Shared {
+    context: Arc<Context>,
+    sets: Arc<jsonwebkeyset::Context>,
+    liveness: Liveness,
 }
 
 /// All work of the operator, until it has drained.
 async fn operate(
     settings: &Settings,
-    (context, sets): (&Arc<Context>, &Arc<jsonwebkeyset::Context>),
+    shared: &Shared,
     made: Made,
     publisher: Publisher,
     readiness: &Readiness,
     shutdown: &CancellationToken,
 ) {
     for controller in [CONTROLLER, jsonwebkeyset::CONTROLLER] {
-        context.metrics.controller(controller, settings.concurrency);
+        shared.context.metrics.controller(controller, settings.concurrency);
     }
     let discovered =
         readiness.gate(format!("the API {}/{} to be served", api::GROUP, api::VERSION));
     let scopes: Vec<Scope> =
         scopes(settings).map(|namespace| Scope::new(namespace, readiness)).collect();
     tokio::select! {
-        () = until_served(&context.client, &discovered) => {}
+        () = until_served(&shared.context.client, &discovered) => {}
         () = shutdown.cancelled() => return,
     }
     tokio::select! {
         () = published(
             publisher,
-            || if context.passes.are_frequent() { CROWD_PATIENCE } else { Duration::ZERO },
-            Box::pin(work(context, sets, scopes, made, settings.concurrency, shutdown)),
+            || if shared.context.passes.are_frequent() { CROWD_PATIENCE } else { Duration::ZERO },
+            Box::pin(work(shared, scopes, made, settings.concurrency, shutdown)),
         ) => {}
         () = too_long_a_drain(shutdown) => {}
     }
@@ -253,8 +267,7 @@ fn instances(
 
 /// All controllers and the sweeps, until the controllers have drained.
 async fn work(
-    context: &Arc<Context>,
-    sets: &Arc<jsonwebkeyset::Context>,
+    Shared { context, sets, liveness }: &Shared,
     scopes: Vec<Scope>,
     made: Made,
     concurrency: u16,
@@ -268,7 +281,8 @@ async fn work(
         expect_conflicts(context, &scope, &wake);
         let (filled, namespace) = (scope.is_filled(), scope.namespace());
         let sets_listed = CancellationToken::new();
-        controllers.push(run_controller(
+        context.metrics.resources(Box::new(resources::Clients(reader.clone())));
+        let controller = run_controller(
             context.clone(),
             (sets.clone(), sets_listed.clone()),
             scope,
@@ -276,11 +290,18 @@ async fn work(
             woken,
             concurrency,
             shutdown.clone(),
+        );
+        controllers.push(outliving(
+            controller,
+            "the controller of OAuth2Clients",
+            liveness,
+            shutdown,
         ));
         stores.add(reader, wake, filled.clone());
-        let scope = SetScope { namespace, listed: sets_listed, clients_filled: filled.clone() };
-        let (sets, shutdown) = (sets.clone(), shutdown.clone());
-        of_sets.push(key_sets::run(sets, context.clone(), scope, concurrency, shutdown));
+        let scope = SetScope { namespace, listed: sets_listed, clients_filled: filled };
+        let (sets, ends) = (sets.clone(), shutdown.clone());
+        let controller = key_sets::run(sets, context.clone(), scope, concurrency, ends);
+        of_sets.push(outliving(controller, "the controller of JsonWebKeySets", liveness, shutdown));
     }
     let stores = &stores;
     let sweeps = made.for_each_concurrent(None, async |instance| {
@@ -293,6 +314,20 @@ async fn work(
     tokio::select! {
         _ = join(join_all(controllers), join_all(of_sets)) => {}
         () = sweeps => {}
+    }
+}
+
+/// `work`, which is to last until `shutdown`. Without it the process is of no use, and says so.
+async fn outliving(
+    work: impl Future<Output = ()>,
+    what: &str,
+    liveness: &Liveness,
+    shutdown: &CancellationToken,
+) {
+    work.await;
+    if !shutdown.is_cancelled() {
+        liveness.ended(what);
+        shutdown.cancelled().await;
     }
 }
 

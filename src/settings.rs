@@ -51,6 +51,8 @@ pub struct Settings {
     pub leader_election: Option<leader::Settings>,
     /// The address of probes and metrics.
     pub admin_listen: SocketAddr,
+    /// Whether the metrics tell what each resource says of itself, by its name.
+    pub resource_metrics: bool,
     /// Time between two sweeps over a Hydra.
     pub resync_interval: Duration,
     /// Keys of the credentials in Secrets, where a resource names no others.
@@ -99,6 +101,10 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// The least level by target.
     pub filter: Targets,
+    /// A file whose content takes the place of the filter.
+    pub filter_file: Option<PathBuf>,
+    /// The base URL of a collector of traces.
+    pub otlp_endpoint: Option<Url>,
 }
 
 impl TryFrom<RunArgs> for Settings {
@@ -112,6 +118,7 @@ impl TryFrom<RunArgs> for Settings {
             namespaces: namespaces(NAMESPACES, &kubernetes.namespaces)?,
             leader_election: election::settings(leader_election)?,
             admin_listen: admin.admin_listen,
+            resource_metrics: admin.resource_metrics,
             resync_interval: within(RESYNC_INTERVAL, RESYNC, reconcile.resync_interval)?,
             removes_duplicates: reconcile.remove_duplicate_clients,
             secret_keys: secret_keys(reconcile.client_id_key, reconcile.client_secret_key)?,
@@ -158,7 +165,12 @@ impl TryFrom<LogArgs> for LogSettings {
     type Error = SettingsError;
 
     fn try_from(args: LogArgs) -> Result<Self, SettingsError> {
-        Ok(Self { format: args.log_format, filter: log_filter(&args.log_level)? })
+        Ok(Self {
+            format: args.log_format,
+            filter: log_filter(&args.log_level)?,
+            filter_file: non_empty(args.log_level_file),
+            otlp_endpoint: otlp_endpoint(args.otlp_endpoint.as_deref())?,
+        })
     }
 }
 
@@ -179,6 +191,11 @@ fn admin_url(text: &str) -> Result<Url, SettingsError> {
 fn public_url(text: Option<&str>) -> Result<Option<Url>, SettingsError> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
     text.map(|text| admin_url(text).map_err(|_| SettingsError::PublicUrl)).transpose()
+}
+
+fn otlp_endpoint(text: Option<&str>) -> Result<Option<Url>, SettingsError> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    text.map(|text| admin_url(text).map_err(|_| SettingsError::OtlpEndpoint)).transpose()
 }
 
 fn secret_keys(id: String, secret: String) -> Result<KeyPair, SettingsError> {
@@ -301,7 +318,7 @@ fn within(
 
 /// The syntax of `RUST_LOG` without its bare target names: there a mistyped level is the name of a target, and the
 /// log would fall silent.
-fn log_filter(text: &str) -> Result<Targets, SettingsError> {
+pub fn log_filter(text: &str) -> Result<Targets, SettingsError> {
     let mut filter = Targets::new();
     for directive in text.split(',').map(str::trim) {
         let (target, level) = match directive.split_once('=') {
@@ -340,7 +357,7 @@ mod tests {
         let line = ["hydra-operator", "run"].iter().chain(args);
         match Cli::try_parse_from(line).expect("clap accepts the line").command {
             Command::Run(args) => Settings::try_from(*args),
-            Command::Crds | Command::Reasons => panic!("not a run"),
+            Command::Crds | Command::Metrics | Command::Reasons => panic!("not a run"),
         }
     }
 
@@ -370,6 +387,7 @@ mod tests {
                 namespaces: vec![],
                 leader_election: None,
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
+                resource_metrics: false,
                 resync_interval: Duration::from_mins(5),
                 secret_keys: KeyPair::new("CLIENT_ID", "CLIENT_SECRET"),
                 removes_duplicates: false,
@@ -379,6 +397,8 @@ mod tests {
                 log: LogSettings {
                     format: LogFormat::Text,
                     filter: Targets::new().with_default(LevelFilter::INFO),
+                    filter_file: None,
+                    otlp_endpoint: None,
                 },
             }
         );

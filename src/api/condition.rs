@@ -42,6 +42,18 @@ pub enum ConditionStatus {
     Unknown,
 }
 
+impl ConditionStatus {
+    /// The `status` of a condition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
 /// The condition types that the operator sets, with the meaning that kstatus gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConditionType {
@@ -66,7 +78,8 @@ impl ConditionType {
 }
 
 impl ConditionType {
-    const ALL: [Self; 3] = [Self::Ready, Self::Reconciling, Self::Stalled];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Reconciling, Self::Stalled];
 }
 
 impl Condition {

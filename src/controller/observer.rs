@@ -271,7 +271,7 @@ mod tests {
 
         let metrics = Metrics::new();
         Observer::<Chore>::new(Controller::JsonWebKeySet, "Things").show(&counts, &metrics);
-        let text = metrics.encode().unwrap();
+        let text = metrics.encode(crate::metrics::Format::OpenMetrics).unwrap();
         for (action, count) in [("nothing", 1), ("write_it", 2), ("delete", 1)] {
             let labels = format!("controller=\"jsonwebkeyset\",action=\"{action}\"");
             let line = format!("hydra_operator_observed_resources{{{labels}}} {count}\n");

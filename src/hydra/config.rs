@@ -9,7 +9,7 @@ use url::Url;
 
 use super::address::Base;
 use super::headers::InvalidHeaders;
-use super::request::RequestHook;
+use super::request::{RequestHook, TraceParent};
 use crate::fence::Fence;
 
 /// How to reach the admin API of one Hydra.
@@ -39,6 +39,8 @@ pub struct HydraConfig {
     pub on_request: Option<RequestHook>,
     /// Lets writes pass while it is open; without one they always do.
     pub fence: Option<Fence>,
+    /// Asked before every request for the value of `traceparent`.
+    pub trace_parent: Option<TraceParent>,
 }
 
 /// Settings with which no Hydra can be reached. It names what is wrong and no secret.
@@ -87,6 +89,7 @@ impl HydraConfig {
             connect_timeout: Duration::from_secs(5),
             on_request: None,
             fence: None,
+            trace_parent: None,
         }
     }
 

@@ -8,13 +8,15 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Response, StatusCode};
 use secrecy::ExposeSecret;
+use tracing::Instrument;
 use url::Url;
+use uuid::Uuid;
 
 use super::config::{ConfigError, HydraConfig};
 use super::error::{HydraError, Refusal};
 use super::generation::Generation;
 use super::headers::{self, HeadersFile};
-use super::request::{Operation, Outcome, RequestHook};
+use super::request::{Operation, Outcome, RequestHook, TraceParent};
 use super::secret::ClientSecret;
 use crate::fence::Fence;
 
@@ -23,6 +25,11 @@ const MIB: usize = 1024 * 1024;
 /// For how long the reply to the making of a key is waited for at least. A Hydra whose caller has left does not store the key
 /// that it has made, so that nothing would ever come of an RSA key that takes it longer than the caller waits.
 const KEY_GENERATION: Duration = Duration::from_mins(1);
+
+/// By this header Hydra knows a request; the log of both has its value.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Of the W3C Trace Context.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// One request, complete but for the address of Hydra.
 pub(super) struct Request<'a> {
@@ -89,6 +96,7 @@ pub(super) struct Connection {
     request_timeout: Duration,
     on_request: Option<RequestHook>,
     fence: Option<Fence>,
+    trace_parent: Option<TraceParent>,
     /// Until when the server has asked to be left alone.
     paused_until: Mutex<Option<Instant>>,
 }
@@ -114,6 +122,7 @@ impl Connection {
             request_timeout: config.request_timeout,
             on_request: config.on_request,
             fence: config.fence,
+            trace_parent: config.trace_parent,
             paused_until: Mutex::new(None),
         })
     }
@@ -211,22 +220,45 @@ impl Connection {
         limit: usize,
         request: reqwest::RequestBuilder,
     ) -> Result<Answer, HydraError> {
-        let started = Instant::now();
-        let result = match request.send().await {
-            Ok(response) => read(response, limit).await,
-            Err(error) => Err(Unread::from(error)),
-        };
-        if let Some(on_request) = &self.on_request {
-            let outcome = match &result {
-                Ok(answer) => Outcome::Answered(answer.status),
-                Err(_) => Outcome::Failed,
+        let id = Uuid::new_v4();
+        let span = tracing::debug_span!(
+            "hydra",
+            operation = operation.as_str(),
+            request_id = %id,
+            status = tracing::field::Empty,
+        );
+        let exchange = async {
+            let request = self.identified(request, id);
+            let started = Instant::now();
+            let result = match request.send().await {
+                Ok(response) => read(response, limit).await,
+                Err(error) => Err(Unread::from(error)),
             };
-            on_request(operation, outcome, started.elapsed());
-        }
-        result.map_err(|unread| match unread {
+            self.tell(operation, result.as_ref().ok().map(|answer| answer.status), started);
+            result
+        };
+        exchange.instrument(span).await.map_err(|unread| match unread {
             Unread::TooLarge => HydraError::too_large(operation, limit),
             Unread::Failed(cause) => HydraError::unreachable(operation, &cause),
         })
+    }
+
+    /// Says who asks, so that Hydra's log and traces can be held against those of the operator.
+    fn identified(&self, request: reqwest::RequestBuilder, id: Uuid) -> reqwest::RequestBuilder {
+        let request = request.header(REQUEST_ID, id.to_string());
+        match self.trace_parent.as_ref().and_then(|trace_parent| trace_parent()) {
+            Some(trace_parent) => request.header(TRACE_PARENT, trace_parent),
+            None => request,
+        }
+    }
+
+    fn tell(&self, operation: Operation, status: Option<StatusCode>, started: Instant) {
+        let (duration, code) = (started.elapsed(), status.map(|status| status.as_u16()));
+        tracing::Span::current().record("status", code);
+        tracing::debug!(?duration, "Asked Hydra");
+        if let Some(on_request) = &self.on_request {
+            on_request(operation, status.map_or(Outcome::Failed, Outcome::Answered), duration);
+        }
     }
 
     fn prepare(&self, request: Request<'_>, headers: HeaderMap) -> reqwest::RequestBuilder {

@@ -47,7 +47,7 @@ pub use key_id::{InvalidKeyName, KeyId, KeySetName};
 pub use key_set::{KeySet, StoredKey};
 pub use keys::KeyRequest;
 pub use oauth2_client::OAuth2Client;
-pub use request::{Operation, Outcome, RequestHook};
+pub use request::{Operation, Outcome, RequestHook, TraceParent};
 pub use secret::{ClientSecret, InvalidSecret};
 pub use well_known::WellKnown;
 

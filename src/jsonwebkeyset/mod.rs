@@ -72,7 +72,7 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         "reconcile",
         controller = CONTROLLER.as_str(),
         namespace = key.0,
-        name = key.1
+        resource = key.1
     );
     let timer = context.metrics.reconcile_started(CONTROLLER);
     let work = async {

@@ -215,7 +215,8 @@ fn count(outcome: &Outcome, context: &Context) {
         }
         Outcome::Suspended => Reason::Suspended,
         Outcome::Failed(failure) => {
-            tracing::info!(reason = failure.reason.as_str(), "{failure}");
+            // What it changes is told as an event; without a change it is the same as in the last pass.
+            tracing::debug!(reason = failure.reason.as_str(), "{failure}");
             failure.reason
         }
     };

@@ -9,6 +9,7 @@ pub mod outputs;
 pub mod ownership;
 pub mod references;
 pub mod referrers;
+pub mod requests;
 pub mod secret_content;
 pub mod secrets;
 pub mod status;

@@ -1,4 +1,6 @@
-//! The labels of the metrics: each value is one of the program, the name of an instance or an HTTP status.
+//! The labels of the metrics: each value is one of the program, the name of a Hydra or an HTTP status, but for the names of resources, which have to be asked for.
+//!
+//! The label of a Hydra is not `instance`: Prometheus gives that name to what it scrapes.
 
 use std::fmt;
 
@@ -101,6 +103,19 @@ pub(super) struct ControllerLabels {
     pub(super) controller: Controller,
 }
 
+/// A queue of controller-runtime has the name of its controller.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct QueueLabels {
+    name: Controller,
+    controller: Controller,
+}
+
+impl QueueLabels {
+    pub(super) const fn of(controller: Controller) -> Self {
+        Self { name: controller, controller }
+    }
+}
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct ReconcileLabels {
     pub(super) controller: Controller,
@@ -121,7 +136,7 @@ pub(super) struct ActionLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct InstanceLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -131,19 +146,62 @@ pub(super) struct LeaseLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct OperationLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
     pub(super) operation: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct RequestLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
     pub(super) operation: &'static str,
     pub(super) code: ResponseCode,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct SweepLabels {
-    pub(super) instance: String,
+    pub(super) hydra: String,
     pub(super) result: SweepResult,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct KubernetesLabels {
+    pub(super) code: ResponseCode,
+    pub(super) method: String,
+    pub(super) host: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct KindLabels {
+    pub(super) kind: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct ResourceLabels {
+    pub(super) kind: &'static str,
+    pub(super) ready: &'static str,
+    pub(super) reason: &'static str,
+}
+
+impl ResourceLabels {
+    /// Those of resources of which nothing has been told yet.
+    pub(super) const fn untold(kind: &'static str) -> Self {
+        Self { kind, ready: "Unknown", reason: "" }
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet)]
+pub(super) struct ConditionLabels {
+    pub(super) kind: &'static str,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) r#type: &'static str,
+    pub(super) status: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet)]
+pub(super) struct RotationLabels {
+    pub(super) kind: &'static str,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) rotation: &'static str,
 }

@@ -81,7 +81,7 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         "reconcile",
         controller = CONTROLLER.as_str(),
         namespace = object.namespace(),
-        name = object.name_any()
+        resource = object.name_any()
     );
     let timer = context.metrics.reconcile_started(CONTROLLER);
     let key = || (object.namespace().unwrap_or_default(), object.name_any());

@@ -190,7 +190,8 @@ fn count(resource: &OAuth2Client, outcome: &Outcome, context: &Context) {
         }
         Outcome::Suspended => Reason::Suspended,
         Outcome::Failed(failure) => {
-            tracing::info!(reason = failure.reason.as_str(), "{failure}");
+            // What it changes is told as an event; without a change it is the same as in the last pass.
+            tracing::debug!(reason = failure.reason.as_str(), "{failure}");
             let unwell = matches!(failure.class, Class::Transient | Class::Unobserved);
             if unwell && Reason::HYDRA_AWAY.contains(&failure.reason) {
                 context.instance_of(resource).report_trouble();

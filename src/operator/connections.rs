@@ -17,8 +17,10 @@ use super::{Error, fencing::Fencing};
 use crate::{
     fence::Fence,
     hydra::{Base, ConfigError, Hydra, HydraConfig, Outcome},
+    kubernetes::requests::TellRequests,
     metrics::{Metrics, ResponseCode},
     settings::{self, HydraSettings, Setting, Settings},
+    telemetry,
 };
 
 /// How to reach the Kubernetes API: the kubeconfig that is named, else what kubectl would use, else
@@ -29,14 +31,25 @@ pub(super) async fn kubernetes(settings: &Settings) -> Result<Config, Error> {
     Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
-/// A client of the Kubernetes API whose writes `fence` lets pass.
-pub(super) fn client(config: Config, fence: Option<&Fence>) -> Result<Client, Error> {
-    let client = match fence {
-        None => Client::try_from(config),
-        Some(fence) => ClientBuilder::try_from(config)
-            .map(|builder| builder.with_layer(&Fencing::new(fence.clone())).build()),
-    };
-    client.map_err(Error::Client)
+/// A client of the Kubernetes API whose requests are counted, and whose writes `fence` lets pass.
+pub(super) fn client(
+    config: Config,
+    metrics: &Metrics,
+    fence: Option<&Fence>,
+) -> Result<Client, Error> {
+    // As client-go has it: without the port only where the URL has none.
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let metrics = metrics.clone();
+    let told = TellRequests::to(Arc::new(move |method, status| {
+        let code =
+            status.map_or(ResponseCode::NoResponse, |status| ResponseCode::Status(status.as_u16()));
+        metrics.kubernetes_request(code, method.as_str(), &host);
+    }));
+    let builder = ClientBuilder::try_from(config).map_err(Error::Client)?.with_layer(&told);
+    Ok(match fence {
+        Some(fence) => builder.with_layer(&Fencing::new(fence.clone())).build(),
+        None => builder.build(),
+    })
 }
 
 impl From<KubeconfigError> for Error {
@@ -105,6 +118,7 @@ impl Connections {
                 };
                 metrics.hydra_request(&name, operation.as_str(), code, duration);
             })),
+            trace_parent: Some(Arc::new(telemetry::trace_parent)),
             ..self.to(admin_url)
         };
         Hydra::new(config)

@@ -15,7 +15,10 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::controllers::{LISTS_LIMIT, api, never_fails, queue_failed, until_ended};
+use super::{
+    controllers::{LISTS_LIMIT, api, never_fails, queue_failed, until_ended},
+    resources::KeySets,
+};
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL},
     controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
@@ -123,6 +126,7 @@ pub(super) fn run(
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> {
     let (reader, writer) = reflector::store::<Watched>();
+    context.metrics.resources(Box::new(KeySets(reader.clone())));
     let (wake, woken) = mpsc::unbounded();
     context.rivals.expect(scope.namespace.clone(), move |key| {
         // Fails only when the controller has ended.

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use super::{
     ALLOW_KEY_SET_NAMES, ALLOW_RESOURCE_HYDRA_ADMIN, CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL,
     HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LEADER_ELECTION_ID,
-    LEADER_ELECTION_LEASE_DURATION, LOG_LEVEL, Setting,
+    LEADER_ELECTION_LEASE_DURATION, LOG_LEVEL, OTLP_ENDPOINT, Setting,
 };
 use crate::hydra::InvalidAddress;
 
@@ -128,4 +128,9 @@ pub enum SettingsError {
         "{LOG_LEVEL} holds {0:?}: write error, warn, info, debug, trace or off, or target=level"
     )]
     LogLevel(String),
+    /// No usable address of a collector.
+    #[error(
+        "{OTLP_ENDPOINT} must be a URL with http or https, without user, password, query and fragment"
+    )]
+    OtlpEndpoint,
 }

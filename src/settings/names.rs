@@ -82,3 +82,5 @@ pub const LEADER_ELECTION_RETRY_PERIOD: Setting =
 pub const ADMIN_LISTEN: Setting = Setting::new("--admin-listen", "ADMIN_LISTEN");
 /// The filter of the log.
 pub const LOG_LEVEL: Setting = Setting::new("--log-level", "LOG_LEVEL");
+/// The collector of traces; the variable is that of the specification of OpenTelemetry.
+pub const OTLP_ENDPOINT: Setting = Setting::new("--otlp-endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT");

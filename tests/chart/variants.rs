@@ -208,6 +208,8 @@ impl<'a> Variant<'a> {
     async fn store_identity(&self, authority: &Authority) {
         let data = [("authorities.pem".to_owned(), authority.certificate())];
         self.create_config_map("hydra-authorities", data).await;
+        let level = [("filter".to_owned(), "info".to_owned())];
+        self.create_config_map("hydra-operator-log", level).await;
         let identity = authority.client("hydra-operator", None);
         let certificate = [("tls.crt", identity.certificate), ("tls.key", identity.key)];
         self.create_secret("hydra-operator-certificate", "kubernetes.io/tls", certificate).await;

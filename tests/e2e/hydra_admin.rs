@@ -84,7 +84,7 @@ async fn an_allowed_hydra_gets_its_clients_and_no_other_does(generation: Generat
     let label = label.strip_prefix("http://").unwrap();
     eventually("the correction is counted", async || {
         let name = "hydra_operator_drift_corrections_total";
-        let corrections = world.operator.metric(name, &[("instance", label)]).await;
+        let corrections = world.operator.metric(name, &[("hydra", label)]).await;
         (corrections - 1.0).abs() < f64::EPSILON
     })
     .await;
@@ -92,7 +92,7 @@ async fn an_allowed_hydra_gets_its_clients_and_no_other_does(generation: Generat
     let passes = world.passes().await;
     for instance in ["default", label] {
         let sweeps = async || {
-            let labels = [("instance", instance), ("result", "success")];
+            let labels = [("hydra", instance), ("result", "success")];
             world.operator.metric("hydra_operator_sweeps_total", &labels).await
         };
         let enough = sweeps().await + 3.0;

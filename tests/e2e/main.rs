@@ -41,11 +41,13 @@ mod kstatus;
 mod lifecycle;
 mod linked_keys;
 mod maester;
+mod metrics;
 mod modes;
 mod observe;
 mod outage;
 mod outputs;
 mod permissions;
+mod probes;
 mod process;
 mod proxy;
 mod refusals;
@@ -59,6 +61,7 @@ mod signing;
 mod steady_state;
 mod system_sets;
 mod takeover;
+mod telemetry;
 mod world;
 
 /// Makes of each function a test per generation of Hydra: `v1::name` and `v2::name`.

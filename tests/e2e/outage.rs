@@ -75,7 +75,7 @@ async fn row_06_an_outage_of_hydra_is_waited_out(generation: Generation) {
 /// why each pass is made.
 fn assert_woken(log: &str, name: &str) {
     let healed = |line: &&str| {
-        line.contains(&format!("name=\"{name}\"")) && line.contains("event=\"Synced\"")
+        line.contains(&format!("resource=\"{name}\"")) && line.contains("event=\"Synced\"")
     };
     let line = log.lines().rev().find(healed).unwrap_or_else(|| panic!("{log}"));
     assert!(!line.contains("retry"), "nothing woke {name}: {line}");

@@ -52,6 +52,16 @@ pub fn helm() -> PathBuf {
     provided("helm", "HELM")
 }
 
+/// Prometheus, built.
+pub fn prometheus() -> PathBuf {
+    provided("prometheus", "PROMETHEUS")
+}
+
+/// The checker of expositions and rules that comes with Prometheus, built.
+pub fn promtool() -> PathBuf {
+    provided("prometheus", "PROMTOOL")
+}
+
 /// Asks the build script, once per program and test process. A build shows its progress on stderr.
 fn provided(program: &str, name: &str) -> PathBuf {
     static PROVIDED: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);

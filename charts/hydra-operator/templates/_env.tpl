@@ -33,6 +33,9 @@
   (list "ADMIN_LISTEN" (printf "%s:%d" $values.listen.address (int $values.listen.port)))
   (list "LOG_FORMAT" $values.log.format)
   (list "LOG_LEVEL" $values.log.level)
+  (list "LOG_LEVEL_FILE" (ternary (printf "%s/log/level" $mounts) "" (not (empty $values.log.levelFrom.configMap))))
+  (list "OTEL_EXPORTER_OTLP_ENDPOINT" $values.tracing.otlpEndpoint)
+  (list "RESOURCE_METRICS" (ternary "true" "" $values.metrics.resources))
 }}
 {{- if include "hydra-operator.elects" . }}
 {{- $settings = concat $settings (list
