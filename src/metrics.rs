@@ -191,9 +191,10 @@ impl Metrics {
         self.drift_corrections.get_or_create(&labels).inc();
     }
 
-    /// Says with how many resources `action` would be done.
-    pub fn observed(&self, action: &'static str, resources: i64) {
-        self.observed.get_or_create(&ActionLabels { action }).set(resources);
+    /// Says with how many resources of `controller` `action` would be done.
+    pub fn observed(&self, controller: Controller, action: &'static str, resources: i64) {
+        let labels = ActionLabels { controller, action };
+        self.observed.get_or_create(&labels).set(resources);
     }
 
     /// `change` more events wait to be published.

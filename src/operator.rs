@@ -39,7 +39,7 @@ use crate::{
     metrics::Metrics,
     oauth2client::{
         CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules, key_sets::KeySets,
-        observe_only::Observer, sent::SentSecrets, sweep,
+        observe_only, sent::SentSecrets, sweep,
     },
     settings::{self, HydraSettings, Setting, Settings},
 };
@@ -272,7 +272,6 @@ async fn work(
     concurrency: u16,
     shutdown: &CancellationToken,
 ) {
-    let clients_filled: Vec<_> = scopes.iter().map(Scope::is_filled).collect();
     let mut stores = Stores::default();
     let (mut controllers, mut of_sets) = (Vec::new(), Vec::new());
     for scope in scopes {
@@ -297,9 +296,8 @@ async fn work(
             liveness,
             shutdown,
         ));
-        stores.add(reader, wake, filled);
-        let scope =
-            SetScope { namespace, listed: sets_listed, clients_filled: clients_filled.clone() };
+        stores.add(reader, wake, filled.clone());
+        let scope = SetScope { namespace, listed: sets_listed, clients_filled: filled };
         let (sets, ends) = (sets.clone(), shutdown.clone());
         let controller = key_sets::run(sets, context.clone(), scope, concurrency, ends);
         of_sets.push(outliving(controller, "the controller of JsonWebKeySets", liveness, shutdown));
@@ -370,7 +368,7 @@ fn context(
         referrers: Referrers::default(),
         key_sets: KeySets::default(),
         conflicts: Conflicts::default(),
-        observer: settings.observe.then(Observer::default),
+        observer: settings.observe.then(observe_only::observer),
         looks: Looks::default(),
         statuses: Statuses::default(),
         sent: SentSecrets::default(),

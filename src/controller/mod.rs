@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod claims;
 pub mod failures;
 pub mod looks;
+pub mod observer;
 pub mod outcome;
 pub mod passes;
 pub mod reasons;

@@ -41,6 +41,8 @@ pub struct StoredKey {
     pub jwk: Jwk,
     /// The `kid`s of the rows that it is stored as, the private one first.
     pub rows: Vec<String>,
+    /// What each row says that the key is for: `alg` and `use`, as far as it says that.
+    pub purposes: Vec<[Option<String>; 2]>,
     /// Where in the answer the row stands by which Hydra finds its private half, or else its only one: the smaller, the
     /// newer.
     pub position: usize,
@@ -60,6 +62,14 @@ struct Row {
 }
 
 impl StoredKey {
+    /// Whether no row says that it is for something else. Hydra 1 leaves out the algorithm of keys for elliptic curves.
+    #[must_use]
+    pub fn is_for(&self, algorithm: &str, key_use: &str) -> bool {
+        let is_as =
+            |said: &Option<String>, expected| said.as_ref().is_none_or(|said| said == expected);
+        self.purposes.iter().all(|[alg, of]| is_as(alg, algorithm) && is_as(of, key_use))
+    }
+
     /// Whether it is what is left of a pair whose public row somebody has deleted: Hydra 1 does not publish it.
     #[must_use]
     pub fn lacks_its_public_row(&self) -> bool {
@@ -159,14 +169,16 @@ fn stored(group: Group, is_contested: bool) -> Option<StoredKey> {
     let published = published.unwrap_or_else(|| if has_plain { &kid } else { &first.kid }.clone());
     let position = first.position;
     let kid = if is_contested && !has_plain { first.kid.clone() } else { kid };
-    let mut names = Vec::new();
+    let (mut names, mut purposes) = (Vec::new(), Vec::new());
     let mut whole = None;
     for row in rows {
+        let said = |member| row.jwk.text(member).filter(|text| !text.is_empty());
+        purposes.push(["alg", "use"].map(|member| said(member).map(ToOwned::to_owned)));
         names.push(row.kid);
         whole = whole.or(Some(row.jwk));
     }
     let jwk = whole?.with_kid(&kid);
-    Some(StoredKey { kid, published_kid: published, jwk, rows: names, position })
+    Some(StoredKey { kid, published_kid: published, jwk, rows: names, purposes, position })
 }
 
 /// The `kid` without the prefix of Hydra 1. What remains of it has to be a `kid` of its own.
@@ -299,6 +311,24 @@ mod tests {
             ("public:c", "public:c", vec!["public:c"], 6, true),
         ];
         assert_eq!(shown(&set), expected);
+    }
+
+    #[test]
+    fn each_row_says_what_the_key_is_for() {
+        let said = |kid: &str, private, alg: Value, of: Value| {
+            let mut row = row(kid, 1, private);
+            (row["alg"], row["use"]) = (alg, of);
+            row
+        };
+        let pair = |alg: Value, of: Value| {
+            let private = said("private:a", true, json!("ES256"), json!("sig"));
+            read(vec![private, said("public:a", false, alg, of)]).keys.remove(0)
+        };
+        assert!(pair(json!("ES256"), json!("sig")).is_for("ES256", "sig"));
+        assert!(pair(Value::Null, json!("")).is_for("ES256", "sig"), "nothing is said");
+        assert!(!pair(json!("ES384"), json!("sig")).is_for("ES256", "sig"));
+        assert!(!pair(json!("ES256"), json!("enc")).is_for("ES256", "sig"));
+        assert!(!pair(json!("ES256"), json!("sig")).is_for("ES256", "enc"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use flaw::KeyFlaw;
 pub use generate::{GenerateError, generate};
 pub use jwk::{Jwk, NotAJwk, PublicJwk};
 pub use material::completed;
-pub use thumbprint::{same_key, thumbprint};
+pub use thumbprint::{same_key, same_material, thumbprint};
 
 #[cfg(test)]
 mod tests;

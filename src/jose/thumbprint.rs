@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
-use super::{PublicJwk, encoding::base64url};
+use super::{Jwk, PublicJwk, encoding::base64url};
 
 /// The members that a key of a type consists of (RFC 7638 section 3.2, RFC 8037 section 2), in the order of the alphabet.
 fn required(key: &PublicJwk) -> Option<&'static [&'static str]> {
@@ -38,4 +38,14 @@ pub fn thumbprint(key: &PublicJwk) -> String {
 #[must_use]
 pub fn same_key(one: &PublicJwk, other: &PublicJwk) -> bool {
     members(one).is_some_and(|one| members(other).is_some_and(|other| one == other))
+}
+
+/// Whether two keys are of the same material, whatever their names: by their public halves, or else by the secret.
+#[must_use]
+pub fn same_material(one: &Jwk, other: &Jwk) -> bool {
+    match (one.public(), other.public()) {
+        (Some(one), Some(other)) => same_key(one, other),
+        (None, None) => one.same_secret(other),
+        _ => false,
+    }
 }

@@ -17,6 +17,7 @@ use crate::{
     controller::{
         Claims, ResourceKey, Wakers,
         claims::{Claim, Claimant, Lost},
+        observer::Population,
     },
 };
 
@@ -89,14 +90,28 @@ impl Rivals {
 
     /// Of an object that does not decode any more, what was known of it stays true.
     fn exists(&self, object: &Watched) {
-        if let Ok(resource) = &object.0 {
-            self.wake(&self.claims.set(&key_of(object), claimant(resource)));
+        let key = key_of(object);
+        match &object.0 {
+            Ok(resource) => self.wake(&self.claims.set(&key, claimant(resource))),
+            Err(_) if self.claims.knows(&key) => {}
+            Err(invalid) => {
+                let uid = invalid.metadata.uid.clone();
+                self.wake(&self.claims.set(&key, Claimant::of_nothing(uid)));
+            }
         }
     }
 
-    /// A pass over `resource` is about to take its set. Fails where that is another's.
-    pub fn begin<'a>(&'a self, resource: &'a ResourceKey) -> Result<Lease<'a>, Failure> {
-        if let Some(scope) = self.unlisted().first() {
+    /// A pass over `resource` is about to take its set. Fails where that is another's. `is_own`: the name of the set is one that
+    /// nobody in another namespace may have.
+    pub fn begin<'a>(
+        &'a self,
+        resource: &'a ResourceKey,
+        is_own: bool,
+    ) -> Result<Lease<'a>, Failure> {
+        let may_hold_it = |scope: &&Option<String>| {
+            !is_own || scope.as_ref().is_none_or(|namespace| *namespace == resource.0)
+        };
+        if let Some(scope) = self.unlisted().iter().find(may_hold_it) {
             let place = scope
                 .as_ref()
                 .map_or("all namespaces".to_owned(), |name| format!("namespace {name}"));
@@ -123,6 +138,20 @@ impl Rivals {
 
     fn unlisted(&self) -> MutexGuard<'_, BTreeSet<Option<String>>> {
         self.unlisted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Population for Rivals {
+    fn knows(&self, resource: &ResourceKey) -> bool {
+        self.claims.knows(resource)
+    }
+
+    fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.unlisted().is_empty()
     }
 }
 
@@ -182,7 +211,7 @@ mod tests {
 
     fn reason(rivals: &Rivals, name: &str) -> Option<Reason> {
         let key = ("shop".to_owned(), name.to_owned());
-        rivals.begin(&key).err().map(|failure| failure.reason)
+        rivals.begin(&key, false).err().map(|failure| failure.reason)
     }
 
     #[test]
@@ -218,5 +247,19 @@ mod tests {
             rivals.follow(&event, Some("shop"), &mut listed);
         }
         assert_eq!(reason(&rivals, "old"), None);
+    }
+
+    #[test]
+    fn whose_set_nobody_else_may_have_waits_for_its_own_namespace_alone() {
+        let rivals = Rivals::default();
+        for namespace in ["shop", "unreadable"] {
+            rivals.expect(Some(namespace.into()), |_| ());
+        }
+        let key = ("shop".to_owned(), "old".to_owned());
+        let begins = |is_own| rivals.begin(&key, is_own).is_ok();
+        assert!(!begins(true), "its own namespace is not known");
+        rivals.follow(&Event::InitDone, Some("shop"), &mut HashSet::new());
+        assert!(begins(true));
+        assert!(!begins(false), "somebody in the other namespace may hold it");
     }
 }

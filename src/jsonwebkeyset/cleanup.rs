@@ -29,7 +29,7 @@ const SLOWEST_KEY: SignedDuration = SignedDuration::from_mins(1);
 
 /// What becomes of the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Disposal {
+pub enum Disposal {
     /// They are deleted.
     Remove,
     /// They stay, and the outputs with them.
@@ -61,6 +61,18 @@ fn disposal(
     }
 }
 
+/// What becomes of the keys of `resource`, and the set that they are in; none: it may not have the set (any more).
+#[must_use]
+pub fn farewell(
+    resource: &JsonWebKeySet,
+    permissions: &Permissions,
+    definition: Served,
+) -> Option<(KeySetName, Disposal)> {
+    let (set, is_system) = desired::set(resource, permissions).ok()?;
+    let policy = resource.spec.deletion_policy.as_ref();
+    Some((set, disposal(policy, is_system, resource.is_released(), definition)))
+}
+
 /// Carries out the deletion policy of `resource` at `now` and says what was done. Once it succeeds the finalizer can go.
 ///
 /// Of a set that the resource may not have, nothing is touched, whatever its status says.
@@ -73,7 +85,7 @@ pub async fn cleanup(
     now: Timestamp,
 ) -> Result<Vec<Notice>, Failure> {
     let name = resource.set_name();
-    let Ok((set, is_system)) = desired::set(resource, permissions) else {
+    let Some((set, disposal)) = farewell(resource, permissions, definition) else {
         if record.keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -81,8 +93,7 @@ pub async fn cleanup(
             format!("Left set {name} as it is in Hydra: this resource may not have it (any more)");
         return Ok(vec![Notice::warning("KeysReleased", DELETE, text)]);
     };
-    let policy = resource.spec.deletion_policy.as_ref();
-    match disposal(policy, is_system, resource.is_released(), definition) {
+    match disposal {
         Disposal::Remove => remove(&set, record, from, now).await.map_err(with_ways_out),
         Disposal::Orphan => orphan(&name, record, from).await,
         Disposal::Release => {
@@ -92,12 +103,15 @@ pub async fn cleanup(
             );
             Ok(vec![Notice::warning("KeysReleased", DELETE, text)])
         }
-        Disposal::AskAgain => {
-            let message = "could not tell whether the definition of the resource is being deleted: the API server does not \
-                           serve it";
-            Err(Failure::transient(Reason::KubernetesError, message))
-        }
+        Disposal::AskAgain => Err(not_served()),
     }
+}
+
+/// Whether its definition is being deleted cannot be told.
+#[must_use]
+pub fn not_served() -> Failure {
+    let message = "could not tell whether the definition of the resource is being deleted: the API server does not serve it";
+    Failure::transient(Reason::KubernetesError, message)
 }
 
 /// The keys one by one: what else is in the set is not ours.

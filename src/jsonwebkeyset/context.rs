@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, core::PartialObjectMeta};
 
-use super::{claims::Rivals, desired::Permissions, observe::Linked};
+use super::{claims::Rivals, desired::Permissions, observe::Linked, observe_only::Observer};
 use crate::{
     api::{JsonWebKeySet, JsonWebKeySetStatus, MANAGED_BY, MANAGED_BY_LABEL},
     controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
@@ -54,8 +54,8 @@ pub struct Context {
     pub statuses: Statuses<JsonWebKeySetStatus>,
     /// The clients that take their keys from a set.
     pub linked_to: LinkedTo,
-    /// Whether nothing is to be written.
-    pub observes: bool,
+    /// Where nothing is to be written: what would be done.
+    pub observer: Option<Observer>,
     /// Bounds the passes under way, over all namespaces.
     pub passes: Passes,
     /// Longest time that a pass may take.
@@ -97,6 +97,8 @@ impl Context {
     }
 }
 
-fn marks() -> BTreeMap<String, String> {
+/// The labels of all outputs.
+#[must_use]
+pub fn marks() -> BTreeMap<String, String> {
     BTreeMap::from([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned())])
 }

@@ -90,6 +90,13 @@ pub fn desired(resource: &JsonWebKeySet, permissions: &Permissions) -> Result<De
         let message = "remove spec.import: Hydra makes the keys of its own sets".to_owned();
         return Err(invalid(message));
     }
+    if is_system && key_use != KeyUse::Sig {
+        let message = format!(
+            "remove spec.use: Hydra signs with the keys of {}, so they are for sig",
+            set.as_str()
+        );
+        return Err(invalid(message));
+    }
     if algorithm.is_symmetric() && outputs.public_config_map.is_some() {
         let message = "remove spec.outputs.publicConfigMap: symmetric keys have no public half";
         return Err(invalid(message.to_owned()));
@@ -146,15 +153,21 @@ pub fn set(
             )))
         };
     }
-    let own = own_prefix(&namespace);
-    let is_own = begins_with(&name, &own) && name.len() > own.len();
-    if is_own || permissions.allow(&namespace, &name) {
+    if is_own(&namespace, &name) || permissions.allow(&namespace, &name) {
         return Ok((set, false));
     }
+    let own = own_prefix(&namespace);
     Err(not_allowed(format!(
         "spec.setName {name} does not begin with {own}: choose a name that does, or ask the administrator of the operator \
          to allow it (--allow-key-set-names={namespace}/{name})"
     )))
+}
+
+/// Whether `name` is one of those that are free to choose in `namespace`, and that no other may have.
+#[must_use]
+pub fn is_own(namespace: &str, name: &str) -> bool {
+    let own = own_prefix(namespace);
+    begins_with(name, &own) && name.len() > own.len()
 }
 
 /// As a database sees it that compares names without regard to case.
@@ -197,7 +210,8 @@ fn rules(
         let message = "spec.rotation.interval has to be at least 1s: each rotation makes a key";
         return Err(invalid(message.to_owned()));
     }
-    if interval.is_some_and(|interval| interval <= rules.publish_before) {
+    // Keys of Hydra itself sign at once.
+    if !is_system && interval.is_some_and(|interval| interval <= rules.publish_before) {
         let message = "spec.rotation.interval has to be longer than publishBefore (1h when unset)";
         return Err(invalid(message.to_owned()));
     }

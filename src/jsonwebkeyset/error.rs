@@ -21,6 +21,12 @@ pub enum Reason {
     Synced,
     /// The first key is being made or published.
     Progressing,
+    /// The current key is not for what the spec says by now. Another one is on its way.
+    ReplacingKey,
+    /// A client that takes its keys from the set holds up a rotation that is overdue.
+    WaitingForClient,
+    /// Hydra signs with a key that is not the operator's.
+    ForeignKeySigns,
     /// `spec.suspend` or the annotation `hydra.ory.sh/suspend` is set.
     Suspended,
     /// Hydra gave no usable answer. Retried.
@@ -68,6 +74,9 @@ impl Reason {
         match self {
             Self::Synced => "Synced",
             Self::Progressing => "Progressing",
+            Self::ReplacingKey => "ReplacingKey",
+            Self::WaitingForClient => "WaitingForClient",
+            Self::ForeignKeySigns => "ForeignKeySigns",
             Self::Suspended => "Suspended",
             Self::HydraUnreachable => "HydraUnreachable",
             Self::HydraError => "HydraError",

@@ -16,6 +16,7 @@ pub mod desired;
 pub mod error;
 pub mod notices;
 pub mod observe;
+pub mod observe_only;
 pub mod pass;
 pub mod plan;
 pub mod reasons;
@@ -26,6 +27,7 @@ pub mod rotation;
 pub mod status;
 #[cfg(test)]
 mod testing;
+pub mod waiting;
 
 use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Instant};
 
@@ -93,7 +95,7 @@ async fn dispatch(
     context: &Context,
 ) -> report::Reported {
     let now = Instant::now();
-    if context.observes || context.statuses.has_parted(key, resource.metadata.uid.as_deref()) {
+    if context.statuses.has_parted(key, resource.metadata.uid.as_deref()) {
         return report::unchanged();
     }
     if let Some((status, version)) = context.statuses.newer(key, &resource.metadata, now) {
@@ -101,6 +103,10 @@ async fn dispatch(
         resource.metadata.resource_version = Some(version);
     }
     refer(&resource, context);
+    if let Some(observer) = &context.observer {
+        let found = limited(context, Box::pin(observe_only::intent(&resource, key, context))).await;
+        return observe_only::report(observer, key, found, context);
+    }
     if resource.metadata.deletion_timestamp.is_some() {
         return Box::pin(finalize(Arc::new(resource), key, None, context)).await;
     }

@@ -112,7 +112,7 @@ fn revoked(kid: &str) -> Notice {
 
 fn displaced(kid: &str) -> Notice {
     let note = format!(
-        "Hydra signs with key {kid}, which is not the current one of this resource; another key takes its place"
+        "Hydra signs with key {kid}, a former one of this resource, which somebody has put back; another key takes its place"
     );
     Notice::warning("SigningKeyDisplaced", RECONCILE, note).about(part(kid))
 }
@@ -160,15 +160,22 @@ fn transition(
         | Outcome::Revoked { .. } => None,
         Outcome::Failed(failure) => Some(Notice::warning(failure.reason.as_str(), action, message)),
         Outcome::Suspended => Some(Notice::normal(Reason::Suspended.as_str(), action, message)),
-        // The first success has the events of its changes.
         Outcome::Applied { .. } => {
-            let was_at_work =
-                former.as_deref().is_none_or(|reason| reason == Reason::Progressing.as_str());
-            let is_synced = *reason == *Reason::Synced.as_str();
-            (!was_at_work && is_synced)
-                .then(|| Notice::normal(Reason::Synced.as_str(), action, message))
+            let reached = Reason::ALL.iter().find(|known| *known.as_str() == *reason)?;
+            match reached {
+                // The first success, and a rotation, have the events of their changes.
+                Reason::Synced if was_at_work(former.as_deref()) => None,
+                Reason::Progressing | Reason::ReplacingKey => None,
+                Reason::Synced => Some(Notice::normal(reached.as_str(), action, message)),
+                _ => Some(Notice::warning(reached.as_str(), action, message)),
+            }
         }
     }
+}
+
+fn was_at_work(former: Option<&str>) -> bool {
+    let at_work = [Reason::Progressing, Reason::ReplacingKey].map(Reason::as_str);
+    former.is_none_or(|reason| at_work.contains(&reason))
 }
 
 #[cfg(test)]

@@ -77,6 +77,25 @@ pub struct Linked {
     pub holds: BTreeSet<String>,
     /// Whether it had keys of the set at any time.
     pub ever_linked: bool,
+    /// Why it comes to hold no other key for now.
+    pub trouble: Option<Trouble>,
+}
+
+/// What keeps a client from holding another key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is suspended.
+    Suspended,
+    /// It is not ready, for this reason.
+    NotReady(String),
+}
+
+impl Linked {
+    /// Whether it took keys from the set before and does not hold this one.
+    #[must_use]
+    pub fn lacks(&self, kid: &str) -> bool {
+        self.ever_linked && !self.holds.contains(kid)
+    }
 }
 
 /// Where a pass reads from.

@@ -6,10 +6,11 @@ use kube::{Resource, ResourceExt};
 use super::{
     Context,
     apply::{Targets, apply, check_templates},
+    claims::Lease,
     cleanup,
-    desired::{self, desired},
+    desired::{self, Desired, desired},
     error::{self, Failure},
-    observe::{Sources, observe},
+    observe::{Observed, Sources, observe},
     plan::{Plan, plan},
     record::Record,
     rest,
@@ -33,9 +34,50 @@ pub async fn pass(
     {
         return Ok(revoked);
     }
+    let (decision, lease) = Box::pin(decide(resource, key, context)).await?;
+    lease.keep();
+    let Decision { desired, observed, plan } = decision;
+    let desired = Box::new(desired);
+    match plan {
+        Plan::Record { keys, intruder } => Ok(Outcome::Recorded { desired, keys, intruder }),
+        Plan::Apply(changes) => {
+            let owner = owner(resource);
+            let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
+            let instance = &context.instance;
+            let sources =
+                Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+            let written = |kind: &str, name: &str, version: &SecretVersion| {
+                context.written(kind, &(key.0.clone(), name.to_owned()), version);
+            };
+            let api_version = JsonWebKeySet::api_version(&());
+            let to = Targets { sources, api_version: &api_version, written: &written };
+            let applied = apply(*changes, &desired, &record, &observed, to).await?;
+            Ok(Outcome::Applied { desired, applied: Box::new(applied) })
+        }
+    }
+}
+
+/// What a resource asks for, what there is, and what has to be done.
+pub struct Decision {
+    /// What it asks for.
+    pub desired: Desired,
+    /// What there is.
+    pub observed: Observed,
+    /// What has to be done.
+    pub plan: Plan,
+}
+
+/// The half of a pass that writes nothing. The set is nobody else's as long as the lease lives.
+pub async fn decide<'a>(
+    resource: &JsonWebKeySet,
+    key: &'a ResourceKey,
+    context: &'a Context,
+) -> Result<(Decision, Lease<'a>), Failure> {
+    let record = Record::of(resource);
     let desired = desired(resource, &context.permissions)?;
     check_templates(&desired)?;
-    let lease = context.rivals.begin(key)?;
+    let is_own = desired::is_own(&key.0, desired.set.as_str());
+    let lease = context.rivals.begin(key, is_own)?;
     let owner = owner(resource);
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
     let instance = &context.instance;
@@ -54,23 +96,8 @@ pub async fn pass(
         };
         context.written("Secret", &(key.0.clone(), import.name.clone()), &version);
     }
-    let now = Timestamp::now();
-    match plan(&desired, &record, &observed, &fresh_kid(), now)? {
-        Plan::Record { keys, intruder } => {
-            lease.keep();
-            Ok(Outcome::Recorded { desired: Box::new(desired), keys, intruder })
-        }
-        Plan::Apply(changes) => {
-            lease.keep();
-            let written = |kind: &str, name: &str, version: &SecretVersion| {
-                context.written(kind, &(key.0.clone(), name.to_owned()), version);
-            };
-            let api_version = JsonWebKeySet::api_version(&());
-            let to = Targets { sources, api_version: &api_version, written: &written };
-            let applied = apply(*changes, &desired, &record, &observed, to).await?;
-            Ok(Outcome::Applied { desired: Box::new(desired), applied: Box::new(applied) })
-        }
-    }
+    let plan = plan(&desired, &record, &observed, &fresh_kid(), Timestamp::now())?;
+    Ok((Decision { desired, observed, plan }, lease))
 }
 
 /// Removes a compromised key from Hydra, whatever else may be wrong with the resource. None: it is one of Hydra's own sets, which

@@ -12,6 +12,22 @@ explain! { Reason;
         cause: "the first key is being made, or not yet seen wherever its public half is to be",
         remedy: "wait; the message says what is missing",
     }
+    ReplacingKey {
+        cause: "`algorithm` or `use` was changed, or adopted keys have others: the current key signs until one that is as \
+                declared takes its place",
+        remedy: "wait: the message says for which key, `status.nextRotation` until when",
+    }
+    WaitingForClient {
+        cause: "a rotation is overdue, because an `OAuth2Client` that takes its keys from the set does not come to hold the \
+                new one: it is suspended, or not ready; the current key goes on signing",
+        remedy: "resume the client, mend what its status names, or take `jwksFrom` out of it",
+    }
+    ForeignKeySigns {
+        cause: "a key in one of Hydra's own sets is newer than all of the resource's, so that Hydra signs with it: somebody made \
+                it, or the operator of another cluster rotates the same set",
+        remedy: "let one operator alone have the set. Delete the key in Hydra, or \
+                 [ask for a rotation](jsonwebkeyset.md#on-demand); the next scheduled one ends it too",
+    }
     Suspended {
         cause: "`spec.suspend`, or the annotation `hydra.ory.sh/suspend` with any value but `false`; a resource that was \
                 Ready stays so until it is edited",
@@ -99,7 +115,7 @@ pub const EVENTS: &[EventReason] = &[
     ),
     warning(
         "SigningKeyDisplaced",
-        "Hydra signs with a key that somebody else has put into its set: another key takes its place",
+        "Hydra signs with a former key of the resource, which somebody has put back: another key takes its place",
     ),
     normal("KeysAdopted", "the keys of a set that was there became the resource's"),
     warning(

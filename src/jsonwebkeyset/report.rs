@@ -12,8 +12,9 @@ use super::{
     apply::Applied,
     error::{self, Failure, Reason},
     notices::notices,
+    observe_only,
     rotation::{Key, Rules},
-    status::{Outcome, status},
+    status::{Outcome, standing, status},
 };
 use crate::{
     api::{JsonWebKeySet, JsonWebKeySetSpec},
@@ -142,8 +143,8 @@ pub async fn undecodable(
     let failure = Failure::terminal(Reason::Undecodable, message);
     let mut resource = JsonWebKeySet::new(&key.1, JsonWebKeySetSpec::default());
     resource.metadata = invalid.metadata.clone();
-    if context.observes {
-        return unchanged();
+    if let Some(observer) = &context.observer {
+        return observe_only::report(observer, key, Err(failure), context);
     }
     count(&Outcome::Failed(failure.clone()), context);
     match show(&resource, &Outcome::Failed(failure), context).await {
@@ -194,7 +195,7 @@ fn after(applied: &Applied, rules: &Rules, resync: Duration) -> Reported {
     let delay = if applied.wrote() {
         // What was written has to be seen.
         Duration::ZERO
-    } else if !applied.restored.is_empty() || (coming && applied.waiting_for.is_empty()) {
+    } else if !applied.restored.is_empty() || (coming && applied.waiting.clients.is_empty()) {
         PUBLICATION_DELAY
     } else {
         jittered(resync, chance())
@@ -206,11 +207,11 @@ fn after(applied: &Applied, rules: &Rules, resync: Duration) -> Reported {
 fn count(outcome: &Outcome, context: &Context) {
     let reason = match outcome {
         Outcome::Recorded { .. } | Outcome::Revoked { .. } => Reason::Progressing,
-        Outcome::Applied { applied, .. } => {
+        Outcome::Applied { desired, applied } => {
             for _ in &applied.restored {
                 context.metrics.drift_correction(context.instance.name());
             }
-            Reason::Synced
+            standing(desired, applied, Timestamp::now()).reason()
         }
         Outcome::Suspended => Reason::Suspended,
         Outcome::Failed(failure) => {

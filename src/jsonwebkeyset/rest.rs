@@ -1,6 +1,6 @@
 //! Whether there is anything to do: pure but for the indexes that are asked, without a request.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -11,6 +11,7 @@ use super::{
     record::Record,
     rotation::{Key, Sight, Substance, Wishes, turn},
     status::tells_who_is_waited_for,
+    waiting::waiting,
 };
 use crate::{
     api::{
@@ -48,10 +49,13 @@ pub fn at_rest(
     }
     let linked = (context.linked_to)(key);
     let conditions = resource.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    if !tells_who_is_waited_for(conditions, &waited_for(&record, &linked)) {
+    let waiting = waiting(&desired.rules, &record.rotating(), &linked);
+    if !tells_who_is_waited_for(conditions, &waiting.names()) || !waiting.held_up_by(now).is_empty()
+    {
         return None;
     }
-    nothing_is_due(&record, &desired, &linked, now)
+    let rest = nothing_is_due(&record, &desired, &linked, now)?;
+    Some(Rest { until: rest.until.into_iter().chain(waiting.overdue_from(now)).min() })
 }
 
 fn outputs_are_as_written(
@@ -83,16 +87,6 @@ fn outputs_are_as_written(
         )
 }
 
-/// The clients that lack a key that is to come, sorted.
-fn waited_for(record: &Record, linked: &[Linked]) -> Vec<String> {
-    let coming: Vec<_> = record.rotating().into_iter().filter(Key::is_coming).collect();
-    let lacks = |client: &&Linked| {
-        client.ever_linked && coming.iter().any(|key| !client.holds.contains(&key.kid))
-    };
-    let names: BTreeSet<_> = linked.iter().filter(lacks).map(|client| &client.name).collect();
-    names.into_iter().cloned().collect()
-}
-
 /// If the rotation leaves the keys as they are, provided that they are where they were: when the clock changes that, if it does.
 #[must_use]
 pub fn nothing_is_due(
@@ -102,8 +96,7 @@ pub fn nothing_is_due(
     now: Timestamp,
 ) -> Option<Rest> {
     let keys = record.rotating();
-    let lacks =
-        |kid: &str| linked.iter().any(|client| client.ever_linked && !client.holds.contains(kid));
+    let lacks = |kid: &str| linked.iter().any(|client| client.lacks(kid));
     let sight = |key: &Key| Sight {
         substance: Substance::Whole,
         published: !key.is_coming() || !lacks(&key.kid),
@@ -173,7 +166,7 @@ mod tests {
 
     fn client(holds: &[&str]) -> Linked {
         let holds = holds.iter().map(ToString::to_string).collect();
-        Linked { name: "shop".into(), holds, ever_linked: true }
+        Linked { name: "shop".into(), holds, ever_linked: true, trouble: None }
     }
 
     #[test]

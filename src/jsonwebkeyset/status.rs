@@ -1,17 +1,21 @@
 //! The status that follows from a pass: pure, from the former status and the outcome.
 
+mod standing;
+
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
+use self::standing::Shown;
+pub use self::standing::{standing, tells_who_is_waited_for};
 use super::{
     apply::Applied,
     desired::Desired,
-    error::{Failure, LONGEST_MESSAGE, Reason},
+    error::{Failure, LONGEST_MESSAGE},
     plan::Recorded,
     rotation::{Key, active},
 };
 use crate::{
     api::{
-        Condition, ConditionStatus, ConditionType, JsonWebKeySet, JsonWebKeySetStatus, condition,
+        Condition, ConditionStatus, JsonWebKeySet, JsonWebKeySetStatus, condition,
         jsonwebkeyset::{KeyOrigin, KeyState, KeyStatus, OutputStatuses},
     },
     controller::Class,
@@ -31,7 +35,7 @@ pub enum Outcome {
         desired: Box<Desired>,
         /// The keys.
         keys: Vec<Recorded>,
-        /// The id of a key that Hydra signs with and that is not to sign.
+        /// The id of a key of ours that Hydra signs with and that is not to sign any more.
         intruder: Option<String>,
     },
     /// A compromised key is gone from Hydra.
@@ -83,7 +87,8 @@ pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> Js
             None
         }
         Outcome::Applied { desired, applied } => {
-            Some(applied_status(&mut status, resource, desired, applied))
+            reach(&mut status, resource, desired, applied);
+            Some(standing(desired, applied, now))
         }
         Outcome::Suspended => {
             let message = "reconciliation is suspended; the keys and the outputs stay as they are";
@@ -102,43 +107,6 @@ pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> Js
         }
     }
     status
-}
-
-struct Shown {
-    conditions: [(ConditionType, Option<bool>); 3],
-    reason: Reason,
-    message: String,
-}
-
-impl Shown {
-    const fn new(
-        ready: Option<bool>,
-        reconciling: bool,
-        stalled: bool,
-        reason: Reason,
-        message: String,
-    ) -> Self {
-        let conditions = [
-            (ConditionType::Ready, ready),
-            (ConditionType::Reconciling, Some(reconciling)),
-            (ConditionType::Stalled, Some(stalled)),
-        ];
-        Self { conditions, reason, message }
-    }
-
-    fn progressing(message: String) -> Self {
-        Self::new(Some(false), true, false, Reason::Progressing, message)
-    }
-
-    /// `Ready` stays as it stands, about the generation that it is about.
-    fn suspended(message: &str) -> Self {
-        Self::new(None, false, false, Reason::Suspended, message.to_owned())
-    }
-
-    fn failed(failure: &Failure) -> Self {
-        let terminal = failure.class == Class::Terminal;
-        Self::new(Some(false), !terminal, terminal, failure.reason, failure.message.clone())
-    }
 }
 
 fn active_is_known(status: &JsonWebKeySetStatus) -> bool {
@@ -190,12 +158,13 @@ fn handle_rotate(status: &mut JsonWebKeySetStatus, resource: &JsonWebKeySet) {
     }
 }
 
-fn applied_status(
+/// What the pass has brought about.
+fn reach(
     status: &mut JsonWebKeySetStatus,
     resource: &JsonWebKeySet,
     desired: &Desired,
     applied: &Applied,
-) -> Shown {
+) {
     let entry = |key: &Key| {
         let provided = applied.provided.contains(&key.kid);
         key_status(key, applied.publics.get(&key.kid), desired, provided)
@@ -212,66 +181,6 @@ fn applied_status(
     if let Some(revoked) = resource.revoke_key() {
         status.last_handled_revoke_key = Some(revoked.to_owned());
     }
-    match active(&applied.keys) {
-        Some(current) if applied.lost.contains(&current.kid) => Shown::progressing(format!(
-            "the private half of the current key {} is gone from Hydra and is kept nowhere else; another key takes its place",
-            current.kid
-        )),
-        Some(current) => {
-            let message = synced(current, desired, applied);
-            Shown::new(Some(true), false, false, Reason::Synced, message)
-        }
-        None => Shown::progressing(coming(applied)),
-    }
-}
-
-fn coming(applied: &Applied) -> String {
-    let Some(kid) = applied.keys.last().map(|key| key.kid.as_str()) else {
-        return "each key that is provided is revoked: write another one into the Secret of spec.import"
-            .to_owned();
-    };
-    let waiting = waiting(applied).map(|waiting| format!("; {waiting}")).unwrap_or_default();
-    format!("key {kid} is being published{waiting}")
-}
-
-fn synced(current: &Key, desired: &Desired, applied: &Applied) -> String {
-    let said = format!(
-        "Hydra holds the keys of set {}; the current one is {}",
-        desired.set.as_str(),
-        current.kid
-    );
-    let foreign = (!applied.foreign.is_empty()).then(|| {
-        let shown: Vec<&str> = applied.foreign.iter().take(3).map(String::as_str).collect();
-        let more = if applied.foreign.len() > shown.len() { ", …" } else { "" };
-        format!(
-            "{} keys in the set are not the operator's and are left as they are ({}{more})",
-            applied.foreign.len(),
-            shown.join(", ")
-        )
-    });
-    [Some(said), foreign, waiting(applied)].into_iter().flatten().collect::<Vec<_>>().join("; ")
-}
-
-/// What the message says of the clients that a rotation waits for begins with this.
-const WAITS: &str = "a new key waits until these OAuth2Clients hold it: ";
-
-fn waiting(applied: &Applied) -> Option<String> {
-    waits(&applied.waiting_for)
-}
-
-fn waits(names: &[String]) -> Option<String> {
-    let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
-    let more = if names.len() > shown.len() { ", …" } else { "" };
-    (!names.is_empty()).then(|| format!("{WAITS}{}{more}", shown.join(", ")))
-}
-
-/// Whether the message of `Ready` says that the rotation waits for these clients, the first of them at least, and no others.
-#[must_use]
-pub fn tells_who_is_waited_for(conditions: &[Condition], names: &[String]) -> bool {
-    let ready = condition::get(conditions, ConditionType::Ready);
-    let message = ready.and_then(|ready| ready.message.as_deref()).unwrap_or_default();
-    let told = message.rsplit("; ").next().filter(|part| part.starts_with(WAITS));
-    told == waits(names).as_deref()
 }
 
 fn key_status(

@@ -12,6 +12,7 @@ use super::{
     plan,
     record::Record,
     rotation::Key,
+    waiting::Waiting,
 };
 use crate::{
     api::{
@@ -112,6 +113,7 @@ pub fn stored(jwk: &Jwk) -> StoredKey {
     StoredKey {
         published_kid: kid.clone(),
         rows: vec![kid.clone()],
+        purposes: vec![["alg", "use"].map(|member| jwk.text(member).map(ToOwned::to_owned))],
         jwk: jwk.clone(),
         position: 0,
         kid,
@@ -147,7 +149,8 @@ pub fn applied(keys: Vec<Key>) -> Applied {
         due: None,
         next_rotation: None,
         foreign: Vec::new(),
-        waiting_for: Vec::new(),
+        stranger: None,
+        waiting: Waiting::default(),
         outputs: OutputStatuses::default(),
         made: Vec::new(),
         restored: Vec::new(),

@@ -40,6 +40,15 @@ pub struct Outputs<K> {
     marks: BTreeMap<String, String>,
 }
 
+/// What a write of an output would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It would make it.
+    Create,
+    /// It would change it.
+    Update,
+}
+
 /// Why an output could not be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
@@ -80,6 +89,20 @@ impl From<Obstacle> for OutputError {
             Obstacle::Type { is, shall } => Self::Type { is, shall },
             Obstacle::Immutable => Self::Immutable,
         }
+    }
+}
+
+/// What [`Outputs::write`] would do with the labels `marks`, as far as that can be told beforehand; none: nothing.
+pub fn change(
+    state: &OutputState,
+    content: &OutputContent,
+    marks: &BTreeMap<String, String>,
+) -> Result<Option<Change>, OutputError> {
+    match state {
+        OutputState::Foreign(stranger) => Err(OutputError::Foreign(stranger.clone())),
+        OutputState::Absent => Ok(Some(Change::Create)),
+        OutputState::Ours(held) if held.is_as(content, marks)? => Ok(None),
+        OutputState::Ours(_) | OutputState::Inherited { .. } => Ok(Some(Change::Update)),
     }
 }
 

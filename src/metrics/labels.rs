@@ -130,6 +130,7 @@ pub(super) struct OutcomeLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct ActionLabels {
+    pub(super) controller: Controller,
     pub(super) action: &'static str,
 }
 

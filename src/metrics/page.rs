@@ -52,7 +52,7 @@ fn sample() -> Metrics {
     metrics.instance("default");
     metrics.hydra_up("default", true);
     metrics.hydra_request("default", "get_client", ResponseCode::Status(200), Duration::ZERO);
-    metrics.observed("nothing", 1);
+    metrics.observed(controller, "nothing", 1);
     metrics.leader("hydra-operator", true);
     metrics.resources(Box::new(One));
     metrics.name_resources();

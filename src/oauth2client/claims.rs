@@ -23,6 +23,7 @@ use crate::{
     controller::{
         Claims, ResourceKey, Wakers,
         claims::{Claim, Claimant, Lost},
+        observer::Population,
     },
     hydra::{self, ClientId},
     instances::Target,
@@ -267,30 +268,6 @@ impl Conflicts {
         self.wake(&self.claims.refuse(resource));
     }
 
-    /// Whether all resources are known.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.unlisted().is_empty()
-    }
-
-    /// Whether there is a resource of this name.
-    #[must_use]
-    pub fn knows(&self, resource: &ResourceKey) -> bool {
-        self.claims.knows(resource)
-    }
-
-    /// How many resources there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.claims.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Gives each of `resources` a pass.
     pub fn wake(&self, resources: &[ResourceKey]) {
         self.wakers.wake(resources);
@@ -298,6 +275,20 @@ impl Conflicts {
 
     fn unlisted(&self) -> MutexGuard<'_, BTreeSet<Option<String>>> {
         self.unlisted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Population for Conflicts {
+    fn knows(&self, resource: &ResourceKey) -> bool {
+        self.claims.knows(resource)
+    }
+
+    fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.unlisted().is_empty()
     }
 }
 

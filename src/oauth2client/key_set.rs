@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::error::{Failure, Reason};
 use crate::{
     api::{
-        JsonWebKeySet, OAuth2Client,
+        ConditionStatus, ConditionType, JsonWebKeySet, OAuth2Client, condition,
         jsonwebkeyset::{Algorithm, KeyState, KeyStatus, KeyUse},
         oauth2client::LinkedKeys,
     },
@@ -215,6 +215,8 @@ pub struct LinkedClient {
     pub ever_linked: bool,
     /// Whether nothing reaches it, because it is suspended.
     pub is_suspended: bool,
+    /// Why it is not ready, if it is not.
+    pub failure: Option<String>,
 }
 
 impl LinkedClient {
@@ -230,8 +232,17 @@ impl LinkedClient {
             digest: held.map(|held| held.digest.clone()),
             ever_linked: held.is_some(),
             is_suspended: client.is_suspended(),
+            failure: failure(client),
         }
     }
+}
+
+/// The reason for which `client` is not ready.
+fn failure(client: &OAuth2Client) -> Option<String> {
+    let conditions = &client.status.as_ref()?.conditions;
+    let ready = condition::get(conditions, ConditionType::Ready)?;
+    let is_failing = ready.status == ConditionStatus::False;
+    is_failing.then(|| ready.reason.as_deref().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     refer(&resource, context);
     if let Some(observer) = &context.observer {
         let work = Box::pin(observe_only::intent(&resource, &key, context));
-        return observer.report(&key, limited(context, &resource, work).await, context);
+        let found = limited(context, &resource, work).await;
+        return observe_only::report(observer, &key, found, context);
     }
     if resource.metadata.deletion_timestamp.is_some() {
         return Box::pin(finalize(resource, None, context)).await;

@@ -1,15 +1,11 @@
 //! `--observe`: tells what the operator would do with each resource, and does none of it.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::fmt;
 
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::ResourceExt;
 
 use super::{
-    Context,
+    CONTROLLER, Context,
     cleanup::{Farewell, farewell, secret_name},
     credentials::SecretStep,
     error::Failure,
@@ -20,21 +16,17 @@ use super::{
 use crate::{
     api::{FINALIZER, OAuth2Client},
     controller::{
-        Class, ResourceKey,
-        backoff::{self, chance, jittered},
+        ResourceKey,
+        observer::{self, NOTHING, Surroundings},
     },
     hydra::ClientId,
-    metrics::{Metrics, ReconcileResult},
 };
 
 /// What would be done with one resource, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intent {
-    /// The writes, in their order; none: there is nothing to do.
-    pub steps: Vec<Step>,
-    /// The reason, for a person.
-    pub why: String,
-}
+pub type Intent = observer::Intent<Step>;
+
+/// What was found out so far, and told.
+pub type Observer = observer::Observer<Step>;
 
 /// A write, or why there would be none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +51,9 @@ pub enum Step {
     Blocked(&'static str, String),
 }
 
-impl Step {
-    /// Values of the label `action`: of a resource with nothing to do, and of those with something.
-    pub const ACTIONS: [&'static str; 10] = [
-        "nothing",
+impl observer::Step for Step {
+    const ACTIONS: &'static [&'static str] = &[
+        NOTHING,
         "create_secret",
         "complete_secret",
         "delete_secret",
@@ -74,7 +65,7 @@ impl Step {
         "blocked",
     ];
 
-    const fn action(&self) -> &'static str {
+    fn action(&self) -> &'static str {
         match self {
             Self::CreateSecret => "create_secret",
             Self::CompleteSecret => "complete_secret",
@@ -86,6 +77,10 @@ impl Step {
             Self::ReleaseSecret(_) => "release_secret",
             Self::Blocked(..) => "blocked",
         }
+    }
+
+    fn blocked(reason: &'static str, message: String) -> Self {
+        Self::Blocked(reason, message)
     }
 }
 
@@ -102,32 +97,6 @@ impl fmt::Display for Step {
             Self::ReleaseSecret(name) => write!(f, "release Secret {name}"),
             Self::Blocked(reason, message) => write!(f, "blocked: {reason} {message}"),
         }
-    }
-}
-
-impl fmt::Display for Intent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.steps.is_empty() {
-            return f.write_str("nothing");
-        }
-        let steps: Vec<String> = self.steps.iter().map(ToString::to_string).collect();
-        f.write_str(&steps.join("; "))
-    }
-}
-
-impl Intent {
-    fn nothing(why: impl Into<String>) -> Self {
-        Self { steps: Vec::new(), why: why.into() }
-    }
-
-    fn blocked(failure: &Failure) -> Self {
-        let why = match failure.class {
-            Class::Terminal => "a person has to change something",
-            Class::Waiting => "it goes on by itself when that is there",
-            Class::Transient | Class::Conflict | Class::Unobserved => "it is tried again",
-        };
-        let step = Step::Blocked(failure.reason.as_str(), failure.message.clone());
-        Self { steps: vec![step], why: why.to_owned() }
     }
 }
 
@@ -252,115 +221,42 @@ pub async fn intent(
     Ok(intent)
 }
 
-/// What was found out so far, and told.
-#[derive(Default)]
-pub struct Observer {
-    seen: Mutex<Seen>,
+/// Nothing is known so far.
+#[must_use]
+pub fn observer() -> Observer {
+    Observer::new(CONTROLLER, "OAuth2Clients")
 }
 
-#[derive(Default)]
-struct Seen {
-    intents: BTreeMap<ResourceKey, Intent>,
-    told: Option<String>,
+/// Tells what would be done with the resource `key`, and when to look again.
+pub fn report(
+    observer: &Observer,
+    key: &ResourceKey,
+    found: Result<Intent, Failure>,
+    context: &Context,
+) -> Reported {
+    let (intent, class) = match found {
+        Ok(intent) => (intent, None),
+        Err(failure) => (blocked(&failure), Some(failure.class)),
+    };
+    observer.report(key, intent, class, surroundings(context))
 }
 
-impl Observer {
-    /// Tells what would be done with the resource `key`, where that is new, and when to look again.
-    pub fn report(
-        &self,
-        key: &ResourceKey,
-        found: Result<Intent, Failure>,
-        context: &Context,
-    ) -> Reported {
-        let (intent, class) = match found {
-            Ok(intent) => (intent, None),
-            Err(failure) => (Intent::blocked(&failure), Some(failure.class)),
-        };
-        if context.conflicts.knows(key) {
-            self.tell(key, intent, context);
-        }
-        match class {
-            None | Some(Class::Terminal | Class::Waiting) => {
-                context.backoff.reset(key);
-                let result =
-                    if class.is_none() { ReconcileResult::Success } else { ReconcileResult::Error };
-                (Action::requeue(jittered(context.resync_interval, chance())), result)
-            }
-            Some(Class::Transient | Class::Conflict | Class::Unobserved) => {
-                let failures = context.backoff.failed(key.clone());
-                (Action::requeue(backoff::delay(failures, chance())), ReconcileResult::Error)
-            }
-        }
-    }
-
-    fn tell(&self, key: &ResourceKey, intent: Intent, context: &Context) {
-        let mut seen = self.lock();
-        if seen.intents.get(key) == Some(&intent) {
-            return;
-        }
-        let (namespace, name) = (key.0.as_str(), key.1.as_str());
-        tracing::info!(namespace, name, what = %intent, why = intent.why, "Observed");
-        seen.intents.insert(key.clone(), intent);
-        seen.summarize(context);
-    }
-
-    /// The resources that exist may have become fewer.
-    pub fn prune(&self, context: &Context) {
-        let mut seen = self.lock();
-        seen.intents.retain(|key, _| context.conflicts.knows(key));
-        seen.summarize(context);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn blocked(failure: &Failure) -> Intent {
+    Intent::blocked(failure.class, failure.reason.as_str(), failure.message.clone())
 }
 
-impl Seen {
-    /// Once all resources have been looked at, and then whenever a count changes.
-    fn summarize(&mut self, context: &Context) {
-        if !context.conflicts.is_complete() || self.intents.len() < context.conflicts.len() {
-            return;
-        }
-        let counts = counts(self.intents.values());
-        show(&counts, &context.metrics);
-        let summary = summary(self.intents.len(), &counts);
-        if self.told.as_ref() != Some(&summary) {
-            tracing::info!("{summary}");
-            self.told = Some(summary);
-        }
-    }
+/// The resources that exist may have become fewer.
+pub fn prune(observer: &Observer, context: &Context) {
+    observer.prune(surroundings(context));
 }
 
-/// How many resources each action concerns; a resource with two steps counts for both.
-fn counts<'a>(intents: impl Iterator<Item = &'a Intent>) -> BTreeMap<&'static str, i64> {
-    let mut counts = BTreeMap::new();
-    for intent in intents {
-        let mut actions: Vec<_> = intent.steps.iter().map(Step::action).collect();
-        if actions.is_empty() {
-            actions.push("nothing");
-        }
-        actions.dedup();
-        for action in actions {
-            *counts.entry(action).or_default() += 1;
-        }
+fn surroundings(context: &Context) -> Surroundings<'_> {
+    Surroundings {
+        population: &context.conflicts,
+        metrics: &context.metrics,
+        backoff: &context.backoff,
+        resync_interval: context.resync_interval,
     }
-    counts
-}
-
-fn show(counts: &BTreeMap<&'static str, i64>, metrics: &Metrics) {
-    for action in Step::ACTIONS {
-        metrics.observed(action, counts.get(action).copied().unwrap_or_default());
-    }
-}
-
-fn summary(resources: usize, counts: &BTreeMap<&'static str, i64>) -> String {
-    let counted = Step::ACTIONS
-        .iter()
-        .filter_map(|action| Some(format!("{} {}", action.replace('_', " "), counts.get(action)?)));
-    let counted: Vec<String> = counted.collect();
-    let of = if counted.is_empty() { String::new() } else { format!(": {}", counted.join(", ")) };
-    format!("Observed all resources, {resources}{of}")
 }
 
 #[cfg(test)]

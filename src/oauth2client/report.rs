@@ -10,6 +10,7 @@ use super::{
     claims::LOST,
     error::{self, Failure, Reason},
     notices::{corrects_drift, notices},
+    observe_only,
     record::Record,
     relocation::recorded,
     status::{Outcome, status},
@@ -137,7 +138,7 @@ pub async fn undecodable(resource: &OAuth2Client, error: &str, context: &Context
     let message = format!("the resource does not decode: {error}");
     let failure = Failure::terminal(Reason::Undecodable, message);
     if let Some(observer) = &context.observer {
-        return observer.report(&key_of(resource), Err(failure), context);
+        return observe_only::report(observer, &key_of(resource), Err(failure), context);
     }
     let outcome = Outcome::Failed(failure);
     count(resource, &outcome, context);

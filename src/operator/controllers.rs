@@ -191,7 +191,7 @@ pub(super) fn run_controller(
                 if let Some(observer) = &context.observer
                     && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)
                 {
-                    observer.prune(&context);
+                    oauth2client::observe_only::prune(observer, &context);
                 }
             },
             limited(secrets_listed.clone(), sets_listed.clone()),

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, future::Future, sync::Arc};
 
-use futures::{StreamExt, channel::mpsc, future::join_all, stream};
+use futures::{StreamExt, channel::mpsc, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     ResourceExt,
@@ -23,8 +23,12 @@ use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL},
     controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
     jsonwebkeyset::{
-        self, Context, Watched, claims::Rivals, context::LinkedTo, desired::Permissions,
-        observe::Linked,
+        self, Context, Watched,
+        claims::Rivals,
+        context::LinkedTo,
+        desired::Permissions,
+        observe::{Linked, Trouble},
+        observe_only,
     },
     kubernetes::{
         ApiError, events::Events, references::References, referrers::SecretEvent, streams,
@@ -52,7 +56,7 @@ pub(super) fn context(
         looks: Looks::default(),
         statuses: Statuses::default(),
         linked_to: linked_to(clients.clone()),
-        observes: clients.observer.is_some(),
+        observer: clients.observer.is_some().then(observe_only::observer),
         passes: Passes::new(concurrency),
         pass_limit: clients.pass_limit,
         resync_interval: clients.resync_interval,
@@ -66,6 +70,11 @@ fn linked_to(clients: Arc<oauth2client::Context>) -> LinkedTo {
             name: client.name,
             holds: client.holds,
             ever_linked: client.ever_linked,
+            trouble: if client.is_suspended {
+                Some(Trouble::Suspended)
+            } else {
+                client.failure.map(Trouble::NotReady)
+            },
         });
         linked.collect()
     })
@@ -103,8 +112,8 @@ pub(super) struct SetScope {
     pub(super) namespace: Option<String>,
     /// Cancelled when the sets are known, or cannot be known for now.
     pub(super) listed: CancellationToken,
-    /// Cancelled, each, when the clients of a scope are known.
-    pub(super) clients_filled: Vec<CancellationToken>,
+    /// Cancelled when the clients of the scope are known.
+    pub(super) clients_filled: CancellationToken,
 }
 
 /// Runs the controller of `scope` until `shutdown` is cancelled and its passes have ended. Where the resources are not served, it
@@ -197,12 +206,18 @@ fn seen(
             watcher::Event::InitDone => listed.cancel(),
             watcher::Event::Init => {}
         }
+        if let Some(observer) = &context.observer
+            && matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone)
+        {
+            observe_only::prune(observer, &context);
+        }
     }
 }
 
-/// No key signs before all clients that take it are known. Without a list of the ConfigMaps there are passes nevertheless.
-async fn held(clients_filled: Vec<CancellationToken>, maps_listed: CancellationToken) {
-    join_all(clients_filled.iter().map(CancellationToken::cancelled)).await;
+/// No key signs before all clients that take it are known, which are in its namespace. Without a list of the ConfigMaps there are
+/// passes nevertheless.
+async fn held(clients_filled: CancellationToken, maps_listed: CancellationToken) {
+    clients_filled.cancelled().await;
     if tokio::time::timeout(LISTS_LIMIT, maps_listed.cancelled()).await.is_err() {
         tracing::warn!(limit = ?LISTS_LIMIT, "Going on without a list of the ConfigMaps");
     }

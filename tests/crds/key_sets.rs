@@ -136,6 +136,9 @@ async fn a_key_is_published_in_time() {
         }
         json!({ "rotation": rotation })
     };
+    // Keys of Hydra itself sign at once.
+    let of =
+        |set: &str, interval: &str| json!({ "setName": set, "rotation": { "interval": interval } });
     check(
         "in-time",
         [
@@ -150,6 +153,8 @@ async fn a_key_is_published_in_time() {
             (rotation("0s", Some("0s")), LATE),
             (json!({ "rotation": { "publishBefore": "9000h" } }), Ok(())),
             (json!({ "rotation": {} }), Ok(())),
+            (of("hydra.openid.id-token", "60m"), Ok(())),
+            (of("k8s.shop.hydra.", "60m"), LATE),
         ],
     )
     .await;
@@ -310,6 +315,22 @@ async fn keys_of_the_private_secret_have_names_of_their_own() {
             (keys(json!({ "pem": "kid" })), DISTINCT),
             (keys(json!({ "kid": "jwks.json" })), DISTINCT),
             (keys(json!({ "pem": "a b" })), Err("privateSecret.keys.pem in body")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn keys_of_hydra_itself_are_for_signatures() {
+    const SIGNS: Expected = Err("remove use: Hydra signs with the keys of its own sets");
+    let named = |name: &str, key_use: &str| json!({ "setName": name, "use": key_use });
+    check(
+        "system-use",
+        [
+            (named("hydra.openid.id-token", "enc"), SIGNS),
+            (named("hydra.openid.id-token", "sig"), Ok(())),
+            (json!({ "setName": "hydra.openid.id-token" }), Ok(())),
+            (named("k8s.shop.hydra.keys", "enc"), Ok(())),
         ],
     )
     .await;

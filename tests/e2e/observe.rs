@@ -59,7 +59,7 @@ async fn what_is_told_is_what_is_done_later(generation: Generation) {
     let before = writes(&world).await;
     let options = OperatorOptions::new(world.hydra.admin_url()).observing();
     let mut observer = Operator::start(&world.cp, options).await;
-    let summary = "Observed all resources, 8: nothing 2, create secret 2, create client 1, \
+    let summary = "Observed all OAuth2Clients, 8: nothing 2, create secret 2, create client 1, \
                    update client 2, delete client 1, leave client 1, release secret 1, blocked 1";
     told(&observer, summary).await;
     let delete = format!("delete client {deleted}");
@@ -77,7 +77,8 @@ async fn what_is_told_is_what_is_done_later(generation: Generation) {
     }
     let gauge = |action| {
         let observer = &observer;
-        async move { observer.metric("hydra_operator_observed_resources", &[("action", action)]).await }
+        let labels = [("controller", "oauth2client"), ("action", action)];
+        async move { observer.metric("hydra_operator_observed_resources", &labels).await }
     };
     assert!((gauge("create_secret").await - 2.0).abs() < 0.5);
     assert!((gauge("blocked").await - 1.0).abs() < 0.5);
@@ -136,18 +137,18 @@ async fn an_empty_cluster_and_a_hydra_that_is_away_are_told(generation: Generati
         .args(["--resync-interval=1s", &format!("--namespaces={namespace}")]);
     let operator = Operator::start(&cp, options).await;
     let mut world = World::with_operator(cp, hydra, operator, namespace).await;
-    told(&world.operator, "Observed all resources, 0").await;
+    told(&world.operator, "Observed all OAuth2Clients, 0").await;
 
     world.hydra.own().stop().await;
     // A client of this id may be there: that has to be asked.
     world.create("shop", &json!({ "clientId": format!("shop-{}", world.namespace) })).await;
-    told(&world.operator, "Observed all resources, 1: blocked 1").await;
+    told(&world.operator, "Observed all OAuth2Clients, 1: blocked 1").await;
     assert!(tells(&world.operator, &world.namespace, "shop", "blocked: HydraUnreachable"));
     world.hydra.own().start_again().await;
-    told(&world.operator, "Observed all resources, 1: create secret 1, create client 1").await;
+    told(&world.operator, "Observed all OAuth2Clients, 1: create secret 1, create client 1").await;
     world.delete("shop").await;
     eventually("the end of the resource is told", async || {
-        world.operator.log().matches("Observed all resources, 0").count() == 2
+        world.operator.log().matches("Observed all OAuth2Clients, 0").count() == 2
     })
     .await;
     assert_eq!(world.count_secrets().await, 0);

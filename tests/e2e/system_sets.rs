@@ -26,7 +26,8 @@ on_each_generation!(
     former_id_tokens_verify_through_two_rotations,
     a_set_is_opened_to_one_namespace,
     what_hydra_cannot_sign_with_is_never_sent,
-    a_key_of_somebody_else_loses_its_place,
+    a_key_of_somebody_else_signs_until_the_next_rotation,
+    two_operators_do_not_answer_each_other,
     a_former_key_that_signs_again_loses_its_place,
     a_key_is_current_once_hydra_publishes_it,
     a_set_that_hydra_does_not_publish_is_no_matter_of_its_publication,
@@ -271,7 +272,7 @@ async fn what_hydra_cannot_sign_with_is_never_sent(generation: Generation) {
     own.token_of(&first[0]).await;
 }
 
-async fn a_key_of_somebody_else_loses_its_place(generation: Generation) {
+async fn a_key_of_somebody_else_signs_until_the_next_rotation(generation: Generation) {
     let own = Own::new("usurped", generation).await;
     let world = &own.world;
     world.create_set("own", &spec(&json!({ "retain": "1h" }))).await;
@@ -279,19 +280,62 @@ async fn a_key_of_somebody_else_loses_its_place(generation: Generation) {
     let former = world.current("own").await;
     intrude(&world.hydra).await;
     let token = own.token_of("theirs").await;
+    let signs = "Stalled=True ForeignKeySigns";
+    let said = world.set_says("own", signs, "key theirs of set").await;
+    assert!(said.contains("ask for a rotation"), "{said}");
+    for _ in 0..3 {
+        world.set_pass("own").await;
+    }
+    world.set_shows("own", signs).await;
+    assert_eq!(world.current("own").await, former);
+    assert_eq!(own.writes(), [""; 0]);
 
-    let current = own.succeeded(&former).await;
+    let current = own.rotate().await;
     own.token_of(&current).await;
     let status = world.set_ready("own").await.status.unwrap();
     assert_eq!(status.foreign_keys, ["theirs"]);
     assert!(own.verify(&token).await.is_ok(), "it is left as it is");
-    for _ in 0..3 {
-        world.set_pass("own").await;
-    }
+    world.set_pass("own").await;
     assert_eq!(world.current("own").await, current);
     assert_eq!((own.written("POST"), own.writes().len()), (1, 1));
-    assert_eq!(own.told("Warning ForeignKeys").await, 1);
-    assert_eq!(own.told("Warning SigningKeyDisplaced").await, 1);
+    for event in ["Warning ForeignKeys", "Warning ForeignKeySigns", "Normal Synced"] {
+        assert_eq!(own.told(event).await, 1, "{event}");
+    }
+    assert_eq!(own.told("Warning SigningKeyDisplaced").await, 0);
+}
+
+/// As in two clusters that share a Hydra. Each takes the newer key of the other for that of somebody else.
+async fn two_operators_do_not_answer_each_other(generation: Generation) {
+    let own = Own::new("two", generation).await;
+    let cp = ControlPlane::shared().await;
+    let second = cp.namespace("two-second").await;
+    let args = [format!("--system-key-sets-from={second}"), "--resync-interval=1s".to_owned()];
+    let options = OperatorOptions::new(own.proxy.url()).namespaces([&second]).args(args);
+    let other = Operator::start(cp, options).await;
+    let hydra = Hydra::shared(generation).await;
+    let other: KeyWorld = World::with_operator(cp, hydra, other, second).await.into();
+    let world = &own.world;
+    for world in [world, &other] {
+        world.create_set("own", &spec(&json!({ "retain": "1h" }))).await;
+        world.set_ready("own").await;
+    }
+    let before = own.in_hydra().await.len();
+    let signs = "Stalled=True ForeignKeySigns";
+    own.rotate().await;
+    other.set_says("own", signs, "let one operator alone have the set").await;
+    own.ready().await;
+    other.annotate_set("own", ROTATE_REQUESTED_ANNOTATION, &unique("rotate")).await;
+    other.set_ready("own").await;
+    world.set_shows("own", signs).await;
+    for _ in 0..5 {
+        for world in [world, &other] {
+            world.set_pass("own").await;
+        }
+    }
+    world.set_shows("own", signs).await;
+    other.set_ready("own").await;
+    assert_eq!(own.in_hydra().await.len(), before + 2);
+    assert_eq!(own.writes().len(), 2, "{:?}", own.writes());
 }
 
 /// Such as by somebody who restores a copy of the set.

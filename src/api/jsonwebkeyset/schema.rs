@@ -22,9 +22,12 @@ pub(super) const NOT_DOTS: &str = "self != '.' && self != '..'";
 /// What the rules below can count with: a duration of CEL ends at 292 years, where an error takes the place of the message.
 pub(super) const AT_MOST_TEN_YEARS: &str =
     "!self.matches('(^|[a-z])([0-9]{7}[0-9.]*h|[0-9]{9})') && duration(self) <= duration('87600h')";
-/// A key has to be published before it signs, so the next one is due before the current one has ended.
-pub(super) const PUBLISHED_IN_TIME: &str = "!has(self.interval) || \
-     duration(self.interval) > duration(has(self.publishBefore) ? self.publishBefore : '1h')";
+/// A key has to be published before it signs, so the next one is due before the current one has ended. Keys of Hydra itself
+/// sign at once.
+pub(super) const PUBLISHED_IN_TIME: &str = "!has(self.rotation) || !has(self.rotation.interval) || \
+     (has(self.setName) && self.setName.startsWith('hydra.')) || \
+     duration(self.rotation.interval) > \
+     duration(has(self.rotation.publishBefore) ? self.rotation.publishBefore : '1h')";
 /// Each rotation leaves a key that is retained.
 pub(super) const NOT_TOO_MANY: &str = "!has(self.interval) || \
      duration(has(self.retain) ? self.retain : '24h').getMilliseconds() <= \
@@ -43,6 +46,10 @@ pub(super) const NO_PUBLIC_HALF: &str = "!(self.algorithm in ['HS256', 'HS512'])
 /// Whoever had the keys of Hydra itself could make tokens.
 pub(super) const KEPT_IN_HYDRA: &str = "!has(self.setName) || !self.setName.startsWith('hydra.') || \
      !has(self.outputs) || !has(self.outputs.privateSecret)";
+
+/// Hydra signs with its own keys.
+pub(super) const FOR_SIGNATURES: &str = "!has(self.setName) || !self.setName.startsWith('hydra.') || \
+     !has(self.use) || self.use == 'sig'";
 
 /// The schema of the items of `formats`.
 pub(super) fn formats() -> Value {

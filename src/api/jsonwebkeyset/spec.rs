@@ -13,8 +13,9 @@ use serde_with::skip_serializing_none;
 use super::{
     Algorithm, JsonWebKeySetStatus, KeyUse, Outputs,
     schema::{
-        AT_MOST_TEN_YEARS, DATA_KEY, DURATION, KEPT_IN_HYDRA, NO_PUBLIC_HALF, NOT_DOTS,
-        NOT_TOO_MANY, OBJECT_NAME, ONE_SOURCE, PUBLISHED_IN_TIME, SET_NAME, SET_NAME_KEPT,
+        AT_MOST_TEN_YEARS, DATA_KEY, DURATION, FOR_SIGNATURES, KEPT_IN_HYDRA, NO_PUBLIC_HALF,
+        NOT_DOTS, NOT_TOO_MANY, OBJECT_NAME, ONE_SOURCE, PUBLISHED_IN_TIME, SET_NAME,
+        SET_NAME_KEPT,
     },
 };
 use crate::api::oauth2client::DeletionPolicy;
@@ -97,6 +98,13 @@ const TOO_LONG: &str = "write at most 87600h, which are ten years";
         .message("remove rotation.interval: new keys of an imported set come from the Secret, where the first key is the \
             current one")
         .field_path(".rotation"),
+    validation = Rule::new(PUBLISHED_IN_TIME)
+        .message("interval has to be longer than publishBefore (1h when unset): the next key is public for that long \
+            before it takes the place of the current one")
+        .field_path(".rotation.interval"),
+    validation = Rule::new(FOR_SIGNATURES)
+        .message("remove use: Hydra signs with the keys of its own sets (named hydra.…), so they are for sig")
+        .field_path(".use"),
     validation = Rule::new(NO_PUBLIC_HALF)
         .message("remove outputs.publicConfigMap: symmetric keys (HS256, HS512) have no public half")
         .field_path(".outputs"),
@@ -156,10 +164,6 @@ pub struct JsonWebKeySetSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new(PUBLISHED_IN_TIME)
-        .message("interval has to be longer than publishBefore (1h when unset): the next key is public for that long \
-            before it takes the place of the current one")
-        .field_path(".interval"),
     validation = Rule::new(NOT_TOO_MANY)
         .message("retain (24h when unset) has to be at most 50 times the interval: each rotation leaves a key behind")
         .field_path(".retain")

@@ -111,6 +111,15 @@ fn durations_are_those_of_go() {
     assert_eq!(rules.retain, Duration::from_millis(1500));
 }
 
+#[test]
+fn keys_of_hydra_itself_may_be_replaced_more_often_than_others_are_published() {
+    let rotation = json!({ "interval": "30m" });
+    let spec =
+        json!({ "algorithm": "RS256", "setName": "hydra.openid.id-token", "rotation": rotation });
+    let rules = wanted(&spec).rules;
+    assert_eq!(rules.interval, Some(Duration::from_mins(30)));
+}
+
 /// What the API server refuses too, but for a definition that is older than the operator.
 #[test]
 fn contradictions_are_refused_with_the_way_out() {
@@ -153,6 +162,7 @@ fn contradictions_are_refused_with_the_way_out() {
             "remove spec.outputs.privateSecret",
         ),
         (system(json!({ "import": import })), "remove spec.import"),
+        (system(json!({ "use": "enc" })), "remove spec.use"),
     ] {
         let permissions = Permissions {
             system_from: BTreeSet::from(["shop".to_owned()]),

@@ -157,6 +157,24 @@ fn a_trouble_is_told_when_it_begins_and_when_it_is_over() {
 }
 
 #[test]
+fn what_stands_in_the_way_of_a_rotation_is_told_once() {
+    let active = || applied(vec![key("a", Active)]);
+    let displaced = success(Applied { stranger: Some("theirs".into()), ..active() });
+    let ready = with_keys(vec![key("a", Active)]);
+    assert_eq!(told(&ready, &displaced), ["Warning ForeignKeySigns"]);
+    let found = after(&[success(active()), displaced.clone()]);
+    assert!(told(&found, &displaced).is_empty());
+    assert_eq!(told(&found, &success(active())), ["Synced"]);
+    // That another key takes the place of one that is not as declared, its own events tell.
+    let mut other = key("a", Active);
+    other.algorithm = "ES384".to_owned();
+    let replacing = success(applied(vec![other]));
+    assert!(told(&ready, &replacing).is_empty());
+    let found = after(&[success(active()), replacing]);
+    assert!(told(&found, &success(active())).is_empty());
+}
+
+#[test]
 fn conflicts_are_nobodys_business() {
     let ready = with_keys(vec![key("a", Active)]);
     for class in [Class::Conflict, Class::Unobserved] {

@@ -1,11 +1,15 @@
 //! What a pass does, by what is recorded and what is there.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    api::jsonwebkeyset::{KeyOrigin, KeyState},
     hydra::Generation,
     jsonwebkeyset::{
+        error::Reason,
         observe::Linked,
         testing::{at, observed, private, public, record, recorded, stored, symmetric, wanted},
     },
@@ -259,15 +263,103 @@ fn sets_of_hydra_itself_are_never_sent_a_key() {
     assert_eq!(makes(&found), [("next", "made by Hydra")]);
 }
 
+/// Another operator with the same set would answer each new key with one of its own.
 #[test]
-fn hydra_signs_with_the_newest_key_so_that_has_to_be_ours() {
+fn a_newer_key_of_somebody_else_is_told_and_not_answered_before_the_next_rotation() {
     let (ours, theirs) = (private("ours"), private("theirs"));
     let known = record(vec![recorded("ours", Active, Some(public(&ours)))]);
-    assert_eq!(to_record(&system(), &known, &observed(&[&theirs, &ours])), fresh());
+    let both = observed(&[&theirs, &ours]);
+    let found = changes(&system(), &known, &both);
+    assert!(makes(&found).is_empty());
+    assert_eq!(
+        (found.stranger.as_deref(), &*found.foreign),
+        (Some("theirs"), &["theirs".into()][..])
+    );
+    let asked = Record { rotate: true, ..known.clone() };
+    assert_eq!(to_record(&system(), &asked, &both), fresh());
     // Anywhere else the order means nothing, nor does a newer one without a private half.
-    assert!(makes(&changes(&es256(), &known, &observed(&[&theirs, &ours]))).is_empty());
+    assert_eq!(changes(&es256(), &known, &both).stranger, None);
     let verified = theirs.into_public();
-    assert!(makes(&changes(&system(), &known, &observed(&[&verified, &ours]))).is_empty());
+    assert_eq!(changes(&system(), &known, &observed(&[&verified, &ours])).stranger, None);
+}
+
+#[test]
+fn a_former_key_that_signs_again_gets_a_successor() {
+    let (old, now) = (private("old"), private("now"));
+    let known = record(vec![
+        recorded("old", Retained, Some(public(&old))),
+        recorded("now", Active, Some(public(&now))),
+    ]);
+    assert_eq!(to_record(&system(), &known, &observed(&[&old, &now])), fresh());
+}
+
+#[test]
+fn what_a_key_is_for_is_put_back() {
+    let ours = private("ours");
+    let altered = |alg: &str, key_use: &str| ours.clone().named("ours", alg, key_use);
+    let known = record(vec![recorded("ours", Active, Some(public(&ours)))]);
+    for (alg, key_use, expected) in
+        [("ES256", "sig", None), ("ES384", "sig", Some("sent")), ("ES256", "enc", Some("sent"))]
+    {
+        let found = changes(&es256(), &known, &observed(&[&altered(alg, key_use)]));
+        assert_eq!(makes(&found).first().map(|(_, how)| *how), expected, "{alg} {key_use}");
+        let sent = found.privates["ours"].clone();
+        assert_eq!((sent.alg(), sent.text("use")), (Some("ES256"), Some("sig")));
+    }
+}
+
+/// Nothing is recorded of a secret, so its former value stands in Hydra and in the output alone.
+#[test]
+fn a_secret_is_not_replaced_under_its_kid() {
+    let secret = |value: &str| {
+        let jwk = json!({ "kty": "oct", "k": value, "kid": "a", "alg": "HS256", "use": "sig" });
+        Jwk::from_value(jwk).unwrap()
+    };
+    let source = |version: &str| {
+        Some(crate::api::jsonwebkeyset::OutputStatus {
+            name: "source".into(),
+            uid: "u".into(),
+            resource_version: version.into(),
+        })
+    };
+    let import = json!({ "secretRef": { "name": "source" } });
+    let desired = wanted(&json!({ "algorithm": "HS256", "import": import }));
+    let mut key = recorded("a", Active, None);
+    (key.algorithm, key.origin) = ("HS256".into(), KeyOrigin::Imported);
+    let mut known = record(vec![key]);
+    known.outputs.import = source("1");
+    let (one, other) = (secret("b25l"), secret("b3RoZXI"));
+    // What is imported, in which version; what is in Hydra; what is handed out.
+    for (imported, version, stored, handed_out, expected) in [
+        (&one, "1", Some(&one), Some(&one), Ok(false)),
+        (&one, "2", Some(&one), None, Ok(false)),
+        (&other, "2", Some(&one), Some(&one), Err(Reason::InvalidImport)),
+        (&other, "2", Some(&one), None, Err(Reason::InvalidImport)),
+        (&other, "2", None, Some(&one), Err(Reason::InvalidImport)),
+        (&one, "1", Some(&other), None, Ok(true)),
+        (&one, "2", Some(&other), Some(&one), Ok(true)),
+        (&one, "2", None, Some(&one), Ok(true)),
+        (&one, "1", Some(&one), Some(&other), Ok(false)),
+    ] {
+        let seen = Observed {
+            imported: Some(vec![imported.clone()]),
+            import: source(version),
+            handed_out: handed_out.cloned().into_iter().collect(),
+            ..observed(&stored.into_iter().collect::<Vec<_>>())
+        };
+        let found = planned(&desired, &known, &seen);
+        let found = found.map(|plan| match plan {
+            Plan::Apply(changes) => {
+                assert_eq!(changes.privates["a"].expose("k"), imported.expose("k"));
+                !changes.makes.is_empty()
+            }
+            Plan::Record { .. } => panic!("there is nothing to record"),
+        });
+        assert_eq!(found.map_err(|failure| failure.reason), expected);
+    }
+    let theirs = Observed { imported: Some(vec![one.clone()]), ..observed(&[&other]) };
+    let reason = refusal(&desired, &Record::default(), &theirs).reason;
+    assert_eq!(reason, Reason::KeySetNotOwned, "one of somebody else's");
 }
 
 #[test]
@@ -312,6 +404,7 @@ fn a_key_waits_for_the_config_map_and_for_the_clients() {
         name: "app".to_owned(),
         holds: holds.iter().map(|kid| (*kid).to_owned()).collect(),
         ever_linked,
+        trouble: None,
     };
     let shown = vec![public(&old), public(&new)];
     let all =
@@ -331,7 +424,7 @@ fn a_key_waits_for_the_config_map_and_for_the_clients() {
         let found = changes(&wanted(&spec), &known, &seen);
         assert_eq!(found.turn.keys[1].state, expected);
         let waiting: &[&str] = if waits { &["app"] } else { &[] };
-        assert_eq!(found.waiting_for, waiting);
+        assert_eq!(found.waiting.names(), waiting);
     }
 }
 
@@ -339,7 +432,12 @@ fn a_key_waits_for_the_config_map_and_for_the_clients() {
 fn a_client_pins_the_algorithm_of_its_set() {
     let ours = private("ours");
     let known = record(vec![recorded("ours", Active, Some(public(&ours)))]);
-    let linked = Linked { name: "app".to_owned(), holds: BTreeSet::new(), ever_linked: false };
+    let linked = Linked {
+        name: "app".to_owned(),
+        holds: BTreeSet::new(),
+        ever_linked: false,
+        trouble: None,
+    };
     for spec in [json!({ "algorithm": "RS256" }), json!({ "algorithm": "ES256", "use": "enc" })] {
         let desired = wanted(&spec);
         let seen = Observed { linked: vec![linked.clone()], ..observed(&[&ours]) };

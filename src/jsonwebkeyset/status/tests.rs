@@ -4,6 +4,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    api::ConditionType,
+    jsonwebkeyset::{
+        error::Reason,
+        observe::Trouble,
+        waiting::{Awaited, Waiting},
+    },
+};
+use crate::{
     api::jsonwebkeyset::OutputStatus,
     jsonwebkeyset::testing::{
         annotated, applied, at, key, private, public, resource, wanted, with_status,
@@ -23,6 +31,10 @@ fn success(applied: Applied) -> Outcome {
 fn recording(kids: &[&str]) -> Outcome {
     let keys = kids.iter().map(|kid| Recorded { key: key(kid, Pending), public: None });
     Outcome::Recorded { desired: Box::new(wanted(&spec())), keys: keys.collect(), intruder: None }
+}
+
+fn awaited(name: &str, trouble: Option<Trouble>) -> Awaited {
+    Awaited { name: name.to_owned(), trouble }
 }
 
 /// The conditions as `True`, `False` or `-`, and the reason of `Stalled`, which every outcome writes.
@@ -80,6 +92,67 @@ fn a_new_key_beside_a_current_one_leaves_the_conditions_as_they_are() {
     let kids: Vec<_> = found.keys.iter().map(|key| (key.kid.as_str(), key.state)).collect();
     assert_eq!(kids, [("a", Active), ("b", Pending)], "the one that is recorded stays");
     assert_eq!(found.current_key.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_key_that_is_not_as_declared_by_now_is_not_ready() {
+    let mut former = key("a", Active);
+    former.algorithm = "ES384".to_owned();
+    let mut done = applied(vec![former.clone(), key("b", Published)]);
+    done.next_rotation = Some(at(60));
+    let found = status(&resource(&spec()), &success(done), at(30));
+    assert_eq!(shown(&found), ("False True False".to_owned(), "ReplacingKey".to_owned()));
+    assert_eq!(
+        message(&found),
+        "the current key a is for ES384 (sig), and the spec asks for ES256 (sig): key b takes its place at \
+         1970-01-01T00:01:00Z, and it signs until then"
+    );
+    let rotated = applied(vec![former, key("b", Active)]);
+    let rotated = Applied { keys: rotated.keys.into_iter().rev().collect(), ..rotated };
+    let found = status(&resource(&spec()), &success(rotated), at(60));
+    assert_eq!(shown(&found).0, "True False False");
+
+    let mut encrypting = key("a", Active);
+    encrypting.key_use = "enc".to_owned();
+    let import = json!({ "secretRef": { "name": "source" } });
+    let desired = Box::new(wanted(&json!({ "algorithm": "ES256", "import": import })));
+    let outcome = Outcome::Applied { desired, applied: Box::new(applied(vec![encrypting])) };
+    let found = status(&resource(&spec()), &outcome, at(60));
+    assert_eq!(shown(&found), ("False False True".to_owned(), "InvalidImport".to_owned()));
+    assert!(message(&found).contains("in front of it into Secret source"), "{}", message(&found));
+}
+
+#[test]
+fn a_client_in_trouble_holds_up_an_overdue_rotation_and_one_that_lags_does_not() {
+    let waiting =
+        |trouble| Waiting { clients: vec![awaited("app", trouble)], expected: Some(at(60)) };
+    let suspended = || Some(Trouble::Suspended);
+    let not_ready = || Some(Trouble::NotReady("RejectedByHydra".to_owned()));
+    for (trouble, second, expected, words) in [
+        (None, 90, "Synced", "hold it: app"),
+        (suspended(), 59, "Synced", "hold it: app"),
+        (suspended(), 60, "WaitingForClient", "OAuth2Client app, which"),
+        (not_ready(), 60, "WaitingForClient", "is not ready (RejectedByHydra)"),
+    ] {
+        let done = Applied {
+            waiting: waiting(trouble),
+            ..applied(vec![key("now", Active), key("next", Pending)])
+        };
+        let found = status(&resource(&spec()), &success(done), at(second));
+        let conditions = if expected == "Synced" { "True False False" } else { "False True False" };
+        assert_eq!(shown(&found), (conditions.to_owned(), expected.to_owned()));
+        assert!(message(&found).contains(words), "{}", message(&found));
+    }
+}
+
+#[test]
+fn a_key_of_somebody_else_that_signs_waits_for_a_person() {
+    let done = Applied { stranger: Some("theirs".into()), ..applied(vec![key("ours", Active)]) };
+    let found = status(&resource(&spec()), &success(done), at(30));
+    assert_eq!(shown(&found), ("False False True".to_owned(), "ForeignKeySigns".to_owned()));
+    for words in ["theirs", "ours", "ask for a rotation"] {
+        assert!(message(&found).contains(words), "{}", message(&found));
+    }
 }
 
 #[test]
@@ -175,7 +248,7 @@ fn requests_are_echoed_once_they_are_met() {
 fn the_message_tells_what_matters() {
     let mut done = applied(vec![key("now", Active), key("next", Pending)]);
     done.foreign = (0..12).map(|n| format!("foreign-{n}")).collect();
-    done.waiting_for = ["a", "b", "c", "d"].map(ToOwned::to_owned).to_vec();
+    done.waiting.clients = ["a", "b", "c", "d"].map(|name| awaited(name, None)).to_vec();
     let found = status(&resource(&spec()), &success(done), at(30));
     assert_eq!(
         message(&found),
