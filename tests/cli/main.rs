@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 22] = [
+const SETTINGS: [(&str, &str); 31] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
     ("--hydra-public-url", "HYDRA_PUBLIC_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
@@ -31,10 +31,19 @@ const SETTINGS: [(&str, &str); 22] = [
     ("--admin-listen", "ADMIN_LISTEN"),
     ("--log-format", "LOG_FORMAT"),
     ("--log-level", "LOG_LEVEL"),
+    ("--log-level-file", "LOG_LEVEL_FILE"),
+    ("--otlp-endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ("--resource-metrics", "RESOURCE_METRICS"),
+    ("--leader-elect", "LEADER_ELECT"),
+    ("--leader-election-namespace", "POD_NAMESPACE"),
+    ("--leader-election-id", "LEADER_ELECTION_ID"),
+    ("--leader-election-lease-duration", "LEADER_ELECTION_LEASE_DURATION"),
+    ("--leader-election-renew-deadline", "LEADER_ELECTION_RENEW_DEADLINE"),
+    ("--leader-election-retry-period", "LEADER_ELECTION_RETRY_PERIOD"),
 ];
 
 /// A value for each setting that it must refuse.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 15] = [
     ("HYDRA_ADMIN_URL", "hydra-admin"),
     ("HYDRA_CLIENT_CERT_FILE", "cert.pem"),
     ("HYDRA_CLIENT_KEY_FILE", "key.pem"),
@@ -48,6 +57,8 @@ const REFUSED: [(&str, &str); 13] = [
     ("CONCURRENCY", "0"),
     ("ADMIN_LISTEN", "8080"),
     ("LOG_FORMAT", "xml"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+    ("LEADER_ELECTION_LEASE_DURATION", "1500ms"),
 ];
 
 /// A cluster that nobody serves.

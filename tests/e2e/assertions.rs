@@ -187,12 +187,9 @@ impl KeyWorld {
 
     /// Waits until the rotation stands still because of `client`, and checks that it does.
     async fn waits_for_client(&self, client: &str, current: &str) {
-        eventually(&format!("it waits for {client}"), async || {
-            let said = set_message(&self.set("signing").await);
-            let waits = format!("a new key waits until these OAuth2Clients hold it: {client}");
-            if said.contains(&waits) { Ok(()) } else { Err(said) }
-        })
-        .await;
+        let set = self.set_shows("signing", "Ready=False WaitingForClient").await;
+        let said = set_message(&set);
+        assert!(said.contains(client), "{said}");
         let start = Instant::now();
         while start.elapsed() < RETAIN {
             self.set_pass("signing").await;
@@ -201,7 +198,7 @@ impl KeyWorld {
             assert_eq!(found, [KeyState::Active, KeyState::Pending]);
             assert_eq!(status.current_key.as_deref(), Some(current));
         }
-        self.set_ready("signing").await;
+        self.set_shows("signing", "Ready=False WaitingForClient").await;
     }
 }
 
