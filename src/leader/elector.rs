@@ -183,8 +183,10 @@ impl Elector {
             && holder != self.contender.me
         {
             info!(lease = self.place, holder, "Another replica leads");
-            // What this one has led until now, it leads no more; that it ends comes a moment later.
-            self.fence.close();
+            if self.until.is_some() {
+                // It leads no more. That the process ends comes a moment later.
+                self.fence.close();
+            }
         }
         self.seen = Some(Seen { lease, observation });
         self.known.open();

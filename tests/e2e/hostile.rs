@@ -151,8 +151,9 @@ fn check(generation: Generation, hostile: &Hostile, asked: &[Request]) -> TestCa
 pub fn check_headers(request: &Request) -> TestCaseResult {
     let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    let with_body = ["accept", "content-length", "content-type", "host", "user-agent"];
-    let without = ["accept", "host", "user-agent"];
+    let with_body =
+        ["accept", "content-length", "content-type", "host", "user-agent", "x-request-id"];
+    let without = ["accept", "host", "user-agent", "x-request-id"];
     let expected = if request.body.is_empty() { &without[..] } else { &with_body };
     prop_assert_eq!(names, expected);
     Ok(())
