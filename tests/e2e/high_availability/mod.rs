@@ -17,7 +17,7 @@ use crate::{
 /// Resources that are being created meanwhile.
 const COUNT: usize = 200;
 /// Passes at a time, by default.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_is_killed() {
