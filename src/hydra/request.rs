@@ -129,7 +129,7 @@ impl Outcome {
     }
 }
 
-/// Called after every request, with the time from sending it to the end of the answer.
+/// Called after every request that was not given up before its end, with the time from sending it to the end of the answer.
 pub type RequestHook = Arc<dyn Fn(Operation, Outcome, Duration) + Send + Sync>;
 
 /// The trace of which the present request is a part, in the form of the W3C Trace Context. `None`: of none.

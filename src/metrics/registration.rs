@@ -30,7 +30,7 @@ impl Metrics {
         self.register_workqueue(registry.sub_registry_with_prefix("workqueue"));
         registry.register(
             "rest_client_requests",
-            "Requests to the Kubernetes API by status code, method and host; <error> without an answer",
+            "Requests to the Kubernetes API by status code, method and host, each once however often it was tried; <error> without an answer",
             self.rest_client_requests.clone(),
         );
         registry.register(
