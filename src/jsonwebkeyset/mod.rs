@@ -23,6 +23,7 @@ pub mod reasons;
 pub mod record;
 mod report;
 pub mod rest;
+pub mod revocation;
 pub mod rotation;
 pub mod status;
 #[cfg(test)]

@@ -14,10 +14,11 @@ use super::{
     plan::{Plan, plan},
     record::Record,
     rest,
+    revocation::revoke,
     status::Outcome,
 };
 use crate::{
-    api::{JsonWebKeySet, jsonwebkeyset::KeyStatus},
+    api::JsonWebKeySet,
     controller::{Class, ResourceKey},
     kubernetes::{Owner, SecretVersion, discovery::served},
 };
@@ -29,8 +30,12 @@ pub async fn pass(
     context: &Context,
 ) -> Result<Outcome, Failure> {
     let record = Record::of(resource);
+    let owner = owner(resource);
+    let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
+    let instance = &context.instance;
+    let sources = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
     if let Some(compromised) = record.compromised()
-        && let Some(revoked) = revoke(compromised, resource, context).await?
+        && let Some(revoked) = revoke(compromised, resource, &record, context, &sources).await?
     {
         return Ok(revoked);
     }
@@ -41,11 +46,6 @@ pub async fn pass(
     match plan {
         Plan::Record { keys, intruder } => Ok(Outcome::Recorded { desired, keys, intruder }),
         Plan::Apply(changes) => {
-            let owner = owner(resource);
-            let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-            let instance = &context.instance;
-            let sources =
-                Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
             let written = |kind: &str, name: &str, version: &SecretVersion| {
                 context.written(kind, &(key.0.clone(), name.to_owned()), version);
             };
@@ -98,26 +98,6 @@ pub async fn decide<'a>(
     }
     let plan = plan(&desired, &record, &observed, &fresh_kid(), Timestamp::now())?;
     Ok((Decision { desired, observed, plan }, lease))
-}
-
-/// Removes a compromised key from Hydra, whatever else may be wrong with the resource. None: it is one of Hydra's own sets, which
-/// is to have another key first.
-async fn revoke(
-    compromised: &KeyStatus,
-    resource: &JsonWebKeySet,
-    context: &Context,
-) -> Result<Option<Outcome>, Failure> {
-    let (set, is_system) = desired::set(resource, &context.permissions)?;
-    if is_system {
-        return Ok(None);
-    }
-    let hydra = context.instance.hydra();
-    let failed = |error| error::hydra(&format!("revoke key {}", compromised.kid), &error);
-    let stored = hydra.get_key_set(&set).await.map_err(failed)?;
-    if let Some(stored) = stored.as_ref().and_then(|set| set.get(&compromised.kid)) {
-        hydra.delete_key(&set, stored).await.map_err(failed)?;
-    }
-    Ok(Some(Outcome::Revoked { kid: compromised.kid.clone() }))
 }
 
 /// The way back: what deletion asks for.
