@@ -20,7 +20,7 @@ metadata:
 ";
 
 /// The manifests of `deploy/` with their first lines and the options they are rendered with.
-const MANIFESTS: [(&str, &str, &[&str]); 5] = [
+const MANIFESTS: [(&str, &str, &[&str]); 7] = [
     (
         "deploy/rbac/cluster.yaml",
         "\
@@ -58,6 +58,16 @@ const MANIFESTS: [(&str, &str, &[&str]); 5] = [
         "# The Deployment with the defaults of the chart. An overlay sets HYDRA_ADMIN_URL.\n",
         &["--show-only=templates/deployment.yaml"],
     ),
+    (
+        "deploy/monitoring/podmonitor.yaml",
+        "# How a Prometheus finds the operator.\n",
+        &["--show-only=templates/podmonitor.yaml", "--set=podMonitor.enabled=true"],
+    ),
+    (
+        "deploy/monitoring/prometheusrule.yaml",
+        "# Alerts; docs/monitoring.md says what to do about each.\n",
+        &["--show-only=templates/prometheusrule.yaml", "--set=prometheusRule.enabled=true"],
+    ),
 ];
 const RIGHTS: &[&str] =
     &["--show-only=templates/serviceaccount.yaml", "--show-only=templates/rbac.yaml"];
@@ -84,6 +94,8 @@ fn of_chart() -> BTreeMap<String, String> {
     let definitions = read("crds/hydra.ory.sh.yaml");
     files.insert(format!("{CHART}/files/crds.yaml"), definitions.clone());
     files.insert("deploy/crds/hydra.ory.sh.yaml".to_owned(), definitions);
+    let dashboard = read(&format!("{CHART}/files/dashboard.json"));
+    files.insert("deploy/monitoring/dashboard.json".to_owned(), dashboard);
     files
 }
 
