@@ -56,6 +56,7 @@ async fn operate(settings: Settings) -> Result<(), Box<dyn Error>> {
         .install_default()
         .map_err(|_| "another TLS provider is installed already")?;
     let telemetry = telemetry::init(&settings.log)?;
+    telemetry::log_panics();
     telemetry::log_start(&settings);
     let result = match shutdown::listen() {
         Ok(shutdown) => operator::run(settings, Metrics::new(), Readiness::default(), shutdown)

@@ -34,6 +34,8 @@ pub trait Reasons: Sized {
     const REJECTED_BY_HYDRA: Self;
     /// The Kubernetes API failed.
     const KUBERNETES_ERROR: Self;
+    /// The operator has a bug.
+    const INTERNAL_ERROR: Self;
 }
 
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".
@@ -59,6 +61,14 @@ pub fn kubernetes<R: Reasons>(doing: &str, error: &ApiError) -> Failure<R> {
     } else {
         Failure::transient(R::KUBERNETES_ERROR, message)
     }
+}
+
+/// A pass panicked. What it was at, the log says; its words could quote a secret.
+#[must_use]
+pub fn panicked<R: Reasons>() -> Failure<R> {
+    let message = "a bug of the operator ended the pass; its log says where; it is tried again when the resource changes, and \
+                   once per resync interval";
+    Failure::terminal(R::INTERNAL_ERROR, message)
 }
 
 /// [`kubernetes`] for a refused write of what the operator hands out: quotas and policies, which get the reason `refused`, are

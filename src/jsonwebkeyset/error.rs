@@ -59,6 +59,8 @@ pub enum Reason {
     InvalidSpec,
     /// The Kubernetes API failed. Retried.
     KubernetesError,
+    /// The operator has a bug.
+    InternalError,
     /// The resource does not decode as a `JsonWebKeySet`.
     Undecodable,
 }
@@ -93,6 +95,7 @@ impl Reason {
             Self::OutputRefused => "OutputRefused",
             Self::InvalidSpec => "InvalidSpec",
             Self::KubernetesError => "KubernetesError",
+            Self::InternalError => "InternalError",
             Self::Undecodable => "Undecodable",
         }
     }
@@ -104,6 +107,7 @@ impl Reasons for Reason {
     const HYDRA_FORBIDDEN: Self = Self::HydraForbidden;
     const REJECTED_BY_HYDRA: Self = Self::RejectedByHydra;
     const KUBERNETES_ERROR: Self = Self::KubernetesError;
+    const INTERNAL_ERROR: Self = Self::InternalError;
 }
 
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".

@@ -13,12 +13,11 @@ use super::{
     error::{self, Failure},
     pass::decide,
     record::Record,
-    report::Reported,
 };
 use crate::{
     api::{FINALIZER, JsonWebKeySet, jsonwebkeyset::OutputStatuses},
     controller::{
-        ResourceKey,
+        Reported, ResourceKey,
         observer::{self, NOTHING, Surroundings},
     },
     kubernetes::discovery::served,

@@ -97,6 +97,10 @@ explain! { Reason;
         cause: "the Kubernetes API failed, or a pass took too long",
         remedy: "retried; the message has the cause",
     }
+    InternalError {
+        cause: "a bug of the operator: the pass ended in a panic, and the other resources are not touched by it",
+        remedy: "report it with the line of the log that says `Panicked`; an edit of the resource may avoid it",
+    }
     Undecodable {
         cause: "the stored object is not a `JsonWebKeySet`, such as one stored under another definition",
         remedy: "correct the field that the message names",

@@ -57,6 +57,8 @@ pub enum Reason {
     HydraAdminNotAllowed,
     /// The Kubernetes API failed. Retried.
     KubernetesError,
+    /// The operator has a bug.
+    InternalError,
     /// The resource does not decode as an `OAuth2Client`.
     Undecodable,
 }
@@ -89,6 +91,7 @@ impl Reason {
             Self::InvalidSpec => "InvalidSpec",
             Self::HydraAdminNotAllowed => "HydraAdminNotAllowed",
             Self::KubernetesError => "KubernetesError",
+            Self::InternalError => "InternalError",
             Self::Undecodable => "Undecodable",
         }
     }
@@ -119,6 +122,7 @@ impl Reasons for Reason {
     const HYDRA_FORBIDDEN: Self = Self::HydraForbidden;
     const REJECTED_BY_HYDRA: Self = Self::RejectedByHydra;
     const KUBERNETES_ERROR: Self = Self::KubernetesError;
+    const INTERNAL_ERROR: Self = Self::InternalError;
 }
 
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".

@@ -11,12 +11,11 @@ use super::{
     error::Failure,
     pass::{decide, parting},
     plan::{ClientStep, Duplicates, Plan},
-    report::Reported,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
     controller::{
-        ResourceKey,
+        Reported, ResourceKey,
         observer::{self, NOTHING, Surroundings},
     },
     hydra::ClientId,

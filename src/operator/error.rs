@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The admin port failed.
-    #[error(transparent)]
+    #[error("{} cannot be served", settings::ADMIN_LISTEN.flag)]
     Admin(#[from] AdminError),
     /// A file that a setting names cannot be read.
     #[error("{} names {path}, which cannot be read", setting.flag)]

@@ -11,6 +11,16 @@ use crate::{
     kubernetes::outputs::HeldOutput,
 };
 
+/// What is left of a value.
+enum Rest {
+    /// The key is not in it.
+    All,
+    /// This.
+    Less(SecretString),
+    /// There was nothing else.
+    Nothing,
+}
+
 /// The values of `held` that have to do with `key`, as they are without it; none: nothing is left. How the values are called, and
 /// what the spec says of them by now, does not matter.
 #[must_use]
@@ -18,24 +28,29 @@ pub fn without(held: &HeldOutput, key: &KeyStatus) -> BTreeMap<String, Option<Se
     let changed = |name: &str| {
         let text = std::str::from_utf8(held.value(name)?).ok()?;
         let rest = if text.trim() == key.kid {
-            Some(None)
+            Rest::Nothing
         } else if text.starts_with("-----BEGIN") {
             pem_without(name, text, key)
         } else {
-            document_without(text, key).map(Some)
+            document_without(text, key)
         };
-        Some((name.to_owned(), rest?))
+        match rest {
+            Rest::All => None,
+            Rest::Less(text) => Some((name.to_owned(), Some(text))),
+            Rest::Nothing => Some((name.to_owned(), None)),
+        }
     };
     held.keys().filter_map(changed).collect()
 }
 
-/// None: the key is not in it.
-fn document_without(text: &str, key: &KeyStatus) -> Option<SecretString> {
-    let mut document: Value = serde_json::from_str(text).ok()?;
-    let keys = document.get_mut("keys")?.as_array_mut()?;
+fn document_without(text: &str, key: &KeyStatus) -> Rest {
+    let Ok(mut document) = serde_json::from_str::<Value>(text) else { return Rest::All };
+    let Some(keys) = document.get_mut("keys").and_then(Value::as_array_mut) else {
+        return Rest::All;
+    };
     let before = keys.len();
     keys.retain(|jwk| !is_of(jwk, key));
-    (keys.len() < before).then(|| format!("{document:#}\n").into())
+    if keys.len() == before { Rest::All } else { Rest::Less(format!("{document:#}\n").into()) }
 }
 
 /// Hydra publishes some keys under another id.
@@ -47,19 +62,16 @@ fn is_half_of(public: &PublicJwk, key: &KeyStatus) -> bool {
     key.public_key.as_ref().is_some_and(|recorded| same_key(recorded, public))
 }
 
-/// None: the key is not in it.
-fn pem_without(name: &str, text: &str, key: &KeyStatus) -> Option<Option<SecretString>> {
+fn pem_without(name: &str, text: &str, key: &KeyStatus) -> Rest {
     let is_it = |jwk: &Jwk| jwk.public().is_some_and(|public| is_half_of(public, key));
-    let keys = import::read(&[(name, text.as_bytes())]).ok()?;
-    let rest: Vec<_> = keys.iter().filter(|jwk| !is_it(jwk)).collect();
-    if rest.len() == keys.len() {
-        return None;
+    let Ok(keys) = import::read(&[(name, text.as_bytes())]) else { return Rest::All };
+    if !keys.iter().any(is_it) {
+        return Rest::All;
     }
-    let mut file = String::new();
-    for jwk in rest {
-        file.push_str(to_pem(jwk).ok()?.expose_secret());
-    }
-    Some((!file.is_empty()).then(|| file.into()))
+    // What cannot be written again is better lost than handed out with a compromised key.
+    let rest = keys.iter().filter(|jwk| !is_it(jwk)).filter_map(|jwk| to_pem(jwk).ok());
+    let file: String = rest.map(|pem| pem.expose_secret().to_owned()).collect();
+    if file.is_empty() { Rest::Nothing } else { Rest::Less(file.into()) }
 }
 
 #[cfg(test)]
