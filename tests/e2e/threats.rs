@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ use crate::{
 
 on_each_generation!(
     row_02_a_name_is_that_of_the_resources_own_namespace,
+    row_03_a_secret_is_marked_before_a_resource_names_its_keys,
     row_03_a_value_that_is_no_id_is_not_repeated,
     row_08_nobody_else_can_be_named_as_owner,
 );
@@ -49,12 +50,15 @@ async fn row_02_a_name_is_that_of_the_resources_own_namespace(generation: Genera
     world.shows("shop", "Reconciling=True WaitingForSecret").await;
     world.set_shows("keys", "Reconciling=True WaitingForSecret").await;
     assert!(world.in_hydra(&id).await.is_none());
-    // A name that would lead elsewhere is none to the API server.
-    for name in [format!("{other}/prize"), format!("../{other}/secrets/prize")] {
-        let resource = World::resource("path", &json!({ "secretName": name }));
-        let refused = world.resources.create(&PostParams::default(), &resource).await;
-        assert!(refused.is_err(), "{name}");
+    // The API server takes these, as with hydra-maester's definition; the operator sends no request for them.
+    for (name, path) in [("path", "prize"), ("dots", "../prize"), ("climb", "../../secrets/prize")]
+    {
+        world.create(name, &json!({ "secretName": format!("{other}/{path}") })).await;
+        world.shows(name, "Stalled=True InvalidSpec").await;
+        world.delete(name).await;
+        world.gone(name).await;
     }
+    assert!(world.secrets.list(&ListParams::default()).await.unwrap().items.is_empty());
 }
 
 /// And no field of either kind is a namespace.
@@ -83,14 +87,37 @@ fn row_02_no_reference_has_a_namespace() {
     }
 }
 
-/// Whoever names another key of a Secret as that of the id is told nothing of a value that cannot be one. (One that can is
-/// the id of the client, and so in status.)
+/// An id stands in status: whoever may not read a Secret would read there whatever he names as its id.
+async fn row_03_a_secret_is_marked_before_a_resource_names_its_keys(generation: Generation) {
+    let world = World::alone("row-03", generation).await;
+    let prize = format!("correct-horse-battery-{}", world.namespace);
+    world.create_secret("database", &json!({ "password": prize })).await;
+    let named = json!({
+        "secretName": "database",
+        "secretKeys": { "clientId": "password" },
+        "tokenEndpointAuthMethod": "none",
+    });
+    world.create("shop", &named).await;
+    let stalled = world.shows("shop", "Stalled=True SecretNotOwned").await;
+    assert!(message(&stalled).contains("hydra.ory.sh/credentials=true"), "{}", message(&stalled));
+    world.assert_no_secret_leaked(&[&prize]).await;
+    assert_eq!(world.hydra.counters().await.writes(), 0);
+
+    // Whoever may write the Secret can allow it.
+    let label = json!({ "metadata": { "labels": { "hydra.ory.sh/credentials": "true" } } });
+    world.secrets.patch("database", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
+    assert_eq!(client_id(&world.ready("shop").await), prize);
+}
+
+/// Whoever names another key of a Secret as that of the id is told nothing of a value that cannot be one.
 async fn row_03_a_value_that_is_no_id_is_not_repeated(generation: Generation) {
     const VALUE: &str = "of two\nlines";
     let world = World::new("row-03", generation).await;
     let (short, long) = ("pw-12", "x".repeat(300));
     let data = json!({ "password": VALUE, "short": short, "long": long });
     world.create_secret("database", &data).await;
+    let label = json!({ "metadata": { "labels": { "hydra.ory.sh/credentials": "true" } } });
+    world.secrets.patch("database", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
     for (name, keys) in [
         ("no-id", json!({ "clientId": "password", "clientSecret": "short" })),
         ("long-id", json!({ "clientId": "long", "clientSecret": "short" })),
