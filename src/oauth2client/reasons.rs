@@ -60,8 +60,9 @@ explain! { Reason;
     SecretNotOwned {
         cause: "the Secret [belongs](oauth2client.md#conflicts-between-resources) to another \
                 `OAuth2Client`, which the message names, or was not made by the operator and lacks \
-                the keys or has values that are not text",
-        remedy: "choose another `secretName`, complete the Secret, or delete it",
+                the keys, has values that are not text, or lacks the label \
+                `hydra.ory.sh/credentials=true` although the resource names its keys",
+        remedy: "choose another `secretName`, complete or label the Secret, or delete it",
     }
     InvalidSecret {
         cause: "the id or the secret in the Secret cannot be used (empty, too short, too long, \
