@@ -47,6 +47,11 @@ pub fn jose() -> PathBuf {
     provided("jose", "JOSE")
 }
 
+/// The Lua interpreter of `tests/servers/lua`, built.
+pub fn lua() -> PathBuf {
+    provided("lua", "LUA")
+}
+
 /// Helm, built.
 pub fn helm() -> PathBuf {
     provided("helm", "HELM")
