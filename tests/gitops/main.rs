@@ -12,6 +12,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../chart/helm.rs"]
+#[allow(dead_code, reason = "made for the tests of the chart, which use all of it")]
+mod helm;
+
 mod actions;
 mod argocd;
 mod documented;

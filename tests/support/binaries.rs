@@ -52,6 +52,11 @@ pub fn lua() -> PathBuf {
     provided("lua", "LUA")
 }
 
+/// The reader of `tests/servers/flux`, built.
+pub fn flux() -> PathBuf {
+    provided("flux", "FLUX")
+}
+
 /// Helm, built.
 pub fn helm() -> PathBuf {
     provided("helm", "HELM")
