@@ -123,19 +123,23 @@ fn scripts_have_no_more_than_in_argo_cd() {
 /// The same scripts, for those whose Argo CD lacks them.
 #[test]
 fn the_config_map_has_the_scripts() {
-    let mut data = String::new();
-    for kind in KINDS {
-        data.push_str(&format!("  resource.customizations.health.hydra.ory.sh_{kind}: |\n"));
-        data.push_str(&indented(4, &script(kind, "health.lua")));
-        data.push_str(&format!("  resource.customizations.actions.hydra.ory.sh_{kind}: |\n"));
-        data.push_str("    discovery.lua: |\n");
-        data.push_str(&indented(6, &script(kind, "actions/discovery.lua")));
-        data.push_str("    definitions:\n");
-        for action in actions(kind) {
-            data.push_str(&format!("      - name: {action}\n        action.lua: |\n"));
-            data.push_str(&indented(10, &script(kind, &format!("actions/{action}/action.lua"))));
-        }
-    }
+    let data = KINDS.map(|kind| {
+        let action = |action: &String| {
+            let script = script(kind, &format!("actions/{action}/action.lua"));
+            format!("      - name: {action}\n        action.lua: |\n{}", indented(10, &script))
+        };
+        [
+            format!("  resource.customizations.health.hydra.ory.sh_{kind}: |\n"),
+            indented(4, &script(kind, "health.lua")),
+            format!("  resource.customizations.actions.hydra.ory.sh_{kind}: |\n"),
+            "    discovery.lua: |\n".to_owned(),
+            indented(6, &script(kind, "actions/discovery.lua")),
+            "    definitions:\n".to_owned(),
+            actions(kind).iter().map(action).collect(),
+        ]
+        .concat()
+    });
+    let data = data.concat();
     let head = "# Health and actions of the resources, for Argo CD. It is merged into the ConfigMap that is there:\n\
                 # kubectl patch configmap argocd-cm --namespace argocd --patch-file deploy/argocd/argocd-cm.yaml\n";
     let object = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: argocd-cm\n  namespace: argocd\ndata:\n";

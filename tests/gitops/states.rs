@@ -26,25 +26,24 @@ struct Example {
     health: Health,
 }
 
-/// Judges objects, and keeps those that are to be examples.
-struct Judge {
+/// Panics unless both say of the object what they should. The message is that of `Ready` where none is given.
+fn judge(object: &Value, expected: (Verdict, &str), message: Option<&str>) {
+    let (found, why) = verdict(object);
+    assert_eq!(found, expected.0, "kstatus: {why} {object}");
+    let message = message.or_else(|| ready_message(object)).unwrap_or_default().to_owned();
+    let expected = Health { status: expected.1.to_owned(), message };
+    assert_eq!(health(object), expected, "{object}");
+}
+
+/// A namespace with objects in each state, and those that are to be examples.
+struct States {
     tenant: Tenant,
     hydra: Hydra,
     examples: Vec<Example>,
 }
 
-impl Judge {
-    /// Panics unless both say of the object what they should. The message is that of `Ready` where none is given.
-    fn judge(&self, object: &Value, expected: (Verdict, &str), message: Option<&str>) -> Health {
-        let (found, why) = verdict(object);
-        assert_eq!(found, expected.0, "kstatus: {why} {object}");
-        let message = message.or_else(|| ready_message(object)).unwrap_or_default().to_owned();
-        let expected = Health { status: expected.1.to_owned(), message };
-        assert_eq!(health(object), expected, "{object}");
-        expected
-    }
-
-    /// As [`Self::judge`], and keeps the object under the name `file`.
+impl States {
+    /// As [`judge`], and keeps the object under the name `file`.
     fn keep(
         &mut self,
         file: &'static str,
@@ -53,7 +52,7 @@ impl Judge {
         expected: (Verdict, &str),
         message: Option<&str>,
     ) {
-        self.judge(object, expected, message);
+        judge(object, expected, message);
         let object = normal(object, &self.tenant.namespace, &self.hydra);
         let health = health(&object);
         self.examples.push(Example { kind: kind.name, file, object, health });
@@ -67,32 +66,32 @@ impl Judge {
 #[tokio::test]
 async fn argo_cd_and_kstatus_agree_about_each_state() {
     let (tenant, hydra) = (Tenant::new("states").await, Hydra::start(Generation::V2).await);
-    let mut judge = Judge { tenant, hydra, examples: Vec::new() };
+    let mut states = States { tenant, hydra, examples: Vec::new() };
     let kinds = kinds();
     for kind in &kinds {
-        unseen(&mut judge, kind).await;
+        unseen(&mut states, kind).await;
     }
-    let options = OperatorOptions::new(judge.hydra.admin_url());
-    let options = options.namespaces([&judge.tenant.namespace]);
-    let mut operator = Operator::start(judge.tenant.cp, options).await;
+    let options = OperatorOptions::new(states.hydra.admin_url());
+    let options = options.namespaces([&states.tenant.namespace]);
+    let mut operator = Operator::start(states.tenant.cp, options).await;
     for kind in &kinds {
-        with_hydra(&mut judge, kind).await;
-        suspended(&mut judge, kind).await;
+        with_hydra(&mut states, kind).await;
+        suspended(&mut states, kind).await;
     }
-    judge.hydra.stop().await;
+    states.hydra.stop().await;
     for kind in &kinds {
-        without_hydra(&mut judge, kind).await;
+        without_hydra(&mut states, kind).await;
     }
     operator.process().terminate().await;
     for kind in &kinds {
-        without_operator(&mut judge, kind).await;
+        without_operator(&mut states, kind).await;
     }
     for kind in &kinds {
-        write(&judge.examples, kind);
+        write(&states.examples, kind);
     }
 }
 
-async fn unseen(judge: &mut Judge, kind: &Kind) {
+async fn unseen(states: &mut States, kind: &Kind) {
     let suspended = with(&kind.good, "suspend", json!(true));
     let specs = [
         ("shop", &kind.good),
@@ -104,67 +103,67 @@ async fn unseen(judge: &mut Judge, kind: &Kind) {
         ("paused", &suspended),
     ];
     for (name, spec) in specs {
-        let object = judge.create(kind, name, spec).await;
-        judge.judge(&object, (Verdict::InProgress, "Progressing"), Some(UNSEEN));
+        let object = states.create(kind, name, spec).await;
+        judge(&object, (Verdict::InProgress, "Progressing"), Some(UNSEEN));
     }
-    let shop = judge.tenant.get(kind.name, "shop").await;
+    let shop = states.tenant.get(kind.name, "shop").await;
     let expected = (Verdict::InProgress, "Progressing");
-    judge.keep("new.yaml", kind, &shop, expected, Some(UNSEEN));
+    states.keep("new.yaml", kind, &shop, expected, Some(UNSEEN));
 }
 
-async fn with_hydra(judge: &mut Judge, kind: &Kind) {
-    let shop = judge.tenant.shows(kind.name, "shop", "Ready=True Synced").await;
-    judge.keep("healthy.yaml", kind, &shop, (Verdict::Current, "Healthy"), None);
-    let broken = judge.tenant.shows(kind.name, "broken", kind.stalled).await;
-    judge.keep("stalled.yaml", kind, &broken, (Verdict::Failed, "Degraded"), None);
+async fn with_hydra(states: &mut States, kind: &Kind) {
+    let shop = states.tenant.shows(kind.name, "shop", "Ready=True Synced").await;
+    states.keep("healthy.yaml", kind, &shop, (Verdict::Current, "Healthy"), None);
+    let broken = states.tenant.shows(kind.name, "broken", kind.stalled).await;
+    states.keep("stalled.yaml", kind, &broken, (Verdict::Failed, "Degraded"), None);
     let waits = "Reconciling=True WaitingForSecret";
-    let waiting = judge.tenant.shows(kind.name, "waiting", waits).await;
-    judge.keep("waiting.yaml", kind, &waiting, (Verdict::InProgress, "Progressing"), None);
+    let waiting = states.tenant.shows(kind.name, "waiting", waits).await;
+    states.keep("waiting.yaml", kind, &waiting, (Verdict::InProgress, "Progressing"), None);
     for name in ["edited", "leaving"] {
-        let object = judge.tenant.shows(kind.name, name, "Ready=True Synced").await;
-        judge.judge(&object, (Verdict::Current, "Healthy"), None);
+        let object = states.tenant.shows(kind.name, name, "Ready=True Synced").await;
+        judge(&object, (Verdict::Current, "Healthy"), None);
     }
 }
 
 /// kstatus knows no suspension: it goes by whether the resource was ready, and by whether it still is as declared.
-async fn suspended(judge: &mut Judge, kind: &Kind) {
-    let paused = judge.tenant.shows(kind.name, "paused", "Ready=False Suspended").await;
+async fn suspended(states: &mut States, kind: &Kind) {
+    let paused = states.tenant.shows(kind.name, "paused", "Ready=False Suspended").await;
     let expected = (Verdict::InProgress, "Suspended");
-    judge.keep("suspended.yaml", kind, &paused, expected, Some(SUSPENDED));
+    states.keep("suspended.yaml", kind, &paused, expected, Some(SUSPENDED));
 
-    judge.tenant.shows(kind.name, "annotated", "Ready=True Synced").await;
+    states.tenant.shows(kind.name, "annotated", "Ready=True Synced").await;
     let annotation = json!({ "metadata": { "annotations": { "hydra.ory.sh/suspend": "true" } } });
-    judge.tenant.merge(kind.name, "annotated", &annotation).await;
-    let annotated = judge.tenant.shows(kind.name, "annotated", "Stalled=False Suspended").await;
+    states.tenant.merge(kind.name, "annotated", &annotation).await;
+    let annotated = states.tenant.shows(kind.name, "annotated", "Stalled=False Suspended").await;
     let expected = (Verdict::Current, "Suspended");
-    judge.keep("suspended_by_annotation.yaml", kind, &annotated, expected, Some(SUSPENDED));
+    states.keep("suspended_by_annotation.yaml", kind, &annotated, expected, Some(SUSPENDED));
 
-    judge.tenant.merge(kind.name, "annotated", &json!({ "spec": kind.edit })).await;
-    let edited = judge.tenant.shows(kind.name, "annotated", "Ready=False Suspended").await;
-    judge.judge(&edited, (Verdict::InProgress, "Suspended"), Some(SUSPENDED));
+    states.tenant.merge(kind.name, "annotated", &json!({ "spec": kind.edit })).await;
+    let edited = states.tenant.shows(kind.name, "annotated", "Ready=False Suspended").await;
+    judge(&edited, (Verdict::InProgress, "Suspended"), Some(SUSPENDED));
 }
 
-async fn without_hydra(judge: &mut Judge, kind: &Kind) {
+async fn without_hydra(states: &mut States, kind: &Kind) {
     let away = "Reconciling=True HydraUnreachable";
-    judge.tenant.merge(kind.name, "shop", &json!({ "spec": kind.edit })).await;
-    let shop = judge.tenant.shows(kind.name, "shop", away).await;
-    judge.keep("hydra_away.yaml", kind, &shop, (Verdict::InProgress, "Progressing"), None);
+    states.tenant.merge(kind.name, "shop", &json!({ "spec": kind.edit })).await;
+    let shop = states.tenant.shows(kind.name, "shop", away).await;
+    states.keep("hydra_away.yaml", kind, &shop, (Verdict::InProgress, "Progressing"), None);
 
-    judge.tenant.delete(kind.name, "leaving").await;
-    let leaving = judge.tenant.shows(kind.name, "leaving", away).await;
-    judge.keep("deletion_waits.yaml", kind, &leaving, (Verdict::Terminating, "Progressing"), None);
+    states.tenant.delete(kind.name, "leaving").await;
+    let leaving = states.tenant.shows(kind.name, "leaving", away).await;
+    states.keep("deletion_waits.yaml", kind, &leaving, (Verdict::Terminating, "Progressing"), None);
 }
 
 /// What was true of a former generation says nothing of this one.
-async fn without_operator(judge: &mut Judge, kind: &Kind) {
-    let edited = judge.tenant.merge(kind.name, "edited", &json!({ "spec": kind.edit })).await;
+async fn without_operator(states: &mut States, kind: &Kind) {
+    let edited = states.tenant.merge(kind.name, "edited", &json!({ "spec": kind.edit })).await;
     let expected = (Verdict::InProgress, "Progressing");
-    judge.keep("edited.yaml", kind, &edited, expected, Some(UNSEEN));
+    states.keep("edited.yaml", kind, &edited, expected, Some(UNSEEN));
 
-    judge.tenant.delete(kind.name, "shop").await;
-    let shop = judge.tenant.get(kind.name, "shop").await;
+    states.tenant.delete(kind.name, "shop").await;
+    let shop = states.tenant.get(kind.name, "shop").await;
     let expected = (Verdict::Terminating, "Progressing");
-    judge.keep("deleting.yaml", kind, &shop, expected, Some("Being deleted"));
+    states.keep("deleting.yaml", kind, &shop, expected, Some("Being deleted"));
 }
 
 fn write(examples: &[Example], kind: &Kind) {

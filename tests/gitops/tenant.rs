@@ -8,7 +8,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{ControlPlane, eventually};
+use crate::{
+    argocd::health,
+    support::{ControlPlane, eventually},
+};
 
 /// The field manager under which Argo CD applies.
 pub const ARGOCD: &str = "argocd-controller";
@@ -103,6 +106,17 @@ impl Tenant {
             }
         })
         .await
+    }
+
+    /// Waits as Argo CD does, until all are Healthy. One that is Degraded would end the sync.
+    pub async fn healthy(&self) {
+        eventually("all are Healthy", async || {
+            let all = self.all().await.into_iter().map(|object| (health(&object), object));
+            let late: Vec<_> = all.filter(|(health, _)| health.status != "Healthy").collect();
+            assert!(late.iter().all(|(health, _)| health.status != "Degraded"), "{late:?}");
+            if late.is_empty() { Ok(()) } else { Err(late) }
+        })
+        .await;
     }
 
     /// A value of a Secret.

@@ -53,9 +53,9 @@ impl Synced {
     }
 
     /// Applies the files and waits until the operator has done what they ask for.
-    fn sync(&self, apply: &[&str]) {
+    async fn sync(&self, apply: &[&str]) {
         self.kubectl(apply);
-        self.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s"]);
+        self.tenant.healthy().await;
     }
 
     /// No tool sees a difference, and another sync changes nothing.
@@ -186,7 +186,7 @@ async fn no_example_differs_after_a_sync_however_it_is_applied() {
 }
 
 async fn stays_as_it_is(synced: &Synced, apply: &[&str], token: &str) {
-    synced.sync(apply);
+    synced.sync(apply).await;
     synced.assert_unchanged(apply).await;
     synced.have_it_write(token).await;
     synced.assert_unchanged(apply).await;
