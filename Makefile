@@ -80,6 +80,13 @@ chart: ## Write the chart's schema and README, and deploy/, from the values and 
 	@tests/servers/build helm >/dev/null
 	@CHART_WRITE=1 cargo test --locked --quiet --test chart -- --exact generated::generated_files_are_up_to_date >/dev/null
 
+# Tests of the target `gitops` say when they are out of date.
+.PHONY: gitops
+gitops: ## Write the files for Argo CD that are made from the scripts and from real objects
+	@tests/servers/build etcd kubernetes kubectl hydra2 kstatus lua >/dev/null
+	@GITOPS_WRITE=1 cargo test --locked --quiet --test gitops -- --exact argocd::the_config_map_has_the_scripts \
+	  states::argo_cd_and_kstatus_agree_about_each_state >/dev/null
+
 .PHONY: clean
 clean: ## Remove all that was built, also the servers for tests
 	cargo clean
