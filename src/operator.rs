@@ -31,6 +31,7 @@ use crate::{
     instances::{Instances, OWN},
     jsonwebkeyset,
     kubernetes::{
+        ObjectAccess,
         discovery::{Served, served},
         events::{Events, Publisher, Waiting, events},
         referrers::Referrers,
@@ -357,6 +358,7 @@ fn context(
     Context {
         events,
         client,
+        access: ObjectAccess::to(settings.secret_namespaces.clone()),
         instances,
         rules: Rules {
             own: Base::of(&settings.hydra.admin_url),

@@ -10,7 +10,7 @@ use super::{
     cleanup,
     desired::{self, Desired, desired},
     error::{self, Failure},
-    observe::{Observed, Sources, observe},
+    observe::{Observed, observe},
     plan::{Plan, plan},
     record::Record,
     rest,
@@ -43,9 +43,7 @@ pub async fn pass(
         Plan::Apply(changes) => {
             let owner = owner(resource);
             let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-            let instance = &context.instance;
-            let sources =
-                Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+            let sources = context.sources(&owner, (&secrets, &config_maps), &key.0);
             let written = |kind: &str, name: &str, version: &SecretVersion| {
                 context.written(kind, &(key.0.clone(), name.to_owned()), version);
             };
@@ -80,8 +78,7 @@ pub async fn decide<'a>(
     let lease = context.rivals.begin(key, is_own)?;
     let owner = owner(resource);
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-    let instance = &context.instance;
-    let sources = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let sources = context.sources(&owner, (&secrets, &config_maps), &key.0);
     // Of a set about which nothing is known that would have to be done, nothing is known to be wrong either.
     let idle = rest::at_rest(resource, key, context, Timestamp::now()).is_some();
     let observed = observe(&desired, &record, (context.linked_to)(key), &sources).await;
@@ -131,8 +128,7 @@ pub async fn part(
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
     let (owner, record) = (owner(resource), Record::of(resource));
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-    let instance = &context.instance;
-    let from = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let from = context.sources(&owner, (&secrets, &config_maps), &key.0);
     let (permissions, now) = (&context.permissions, Timestamp::now());
     let notices = cleanup::cleanup(resource, &record, permissions, definition, &from, now).await?;
     context.events.publish(&resource.object_ref(&()), notices);

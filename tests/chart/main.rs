@@ -23,6 +23,7 @@ mod helm;
 mod lifecycle;
 mod pod;
 mod resources;
+mod secret_namespaces;
 mod values;
 mod values_checked;
 mod variants;
