@@ -139,6 +139,11 @@ pub struct KubernetesArgs {
     #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAMES", hide_env_values = true)]
     #[arg(value_delimiter = ',')]
     pub namespaces: Vec<String>,
+
+    /// Comma-separated namespaces whose Secrets and ConfigMaps may be used, all if empty; others need no right to them
+    #[arg(long, env = "SECRET_NAMESPACES", value_name = "NAMES", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub secret_namespaces: Vec<String>,
 }
 
 /// The reconcile loop.

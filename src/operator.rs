@@ -33,6 +33,7 @@ use crate::{
     instances::{Instances, OWN},
     jsonwebkeyset,
     kubernetes::{
+        ObjectAccess,
         discovery::{Served, served},
         events::{Events, Publisher, Waiting, events},
         referrers::Referrers,
@@ -316,6 +317,7 @@ fn context(
     Context {
         events,
         client,
+        access: ObjectAccess::to(settings.secret_namespaces.clone()),
         instances,
         rules: Rules {
             own: Base::of(&settings.hydra.admin_url),

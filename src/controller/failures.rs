@@ -12,6 +12,7 @@ use crate::{
     hydra::{ErrorKind, HydraError},
     kubernetes::{ApiError, events::truncated},
     metrics::ReconcileResult,
+    settings,
 };
 
 /// Longest condition message, in bytes: explanations are sentences, not documents.
@@ -81,6 +82,25 @@ pub fn kubernetes_write<R: Reasons>(what: &str, error: &ApiError, refused: R) ->
     } else {
         failure
     }
+}
+
+/// [`kubernetes`] for a look that was refused: the administrator has given no right to it, which is the reason `refused`.
+#[must_use]
+pub fn kubernetes_read<R: Reasons>(what: &str, error: &ApiError, refused: R) -> Failure<R> {
+    let failure = kubernetes(&format!("read {what}"), error);
+    if error.is_forbidden() { Failure { reason: refused, ..failure } } else { failure }
+}
+
+/// `what` is not the operator's to use, by its own settings: nothing was asked for.
+#[must_use]
+pub fn not_allowed<R>(what: &str, reason: R) -> Failure<R> {
+    let message = format!(
+        "the operator may not use {what}; ask its administrator to add the namespace to {} ({}, or rbac.secretNamespaces \
+         of the Helm chart), or move the resource",
+        settings::SECRET_NAMESPACES.flag,
+        settings::SECRET_NAMESPACES.env,
+    );
+    Failure::terminal(reason, message)
 }
 
 /// Other writers are part of normal work: a conflict shows only when it does not go away. `failures`: in a row.

@@ -10,7 +10,7 @@ use super::{
     cleanup,
     desired::{self, Desired, desired},
     error::{self, Failure},
-    observe::{Observed, Sources, observe},
+    observe::{Observed, observe},
     plan::{Plan, plan},
     record::Record,
     rest,
@@ -32,8 +32,7 @@ pub async fn pass(
     let record = Record::of(resource);
     let owner = owner(resource);
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-    let instance = &context.instance;
-    let sources = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let sources = context.sources(&owner, (&secrets, &config_maps), &key.0);
     if let Some(compromised) = record.compromised()
         && let Some(revoked) = revoke(compromised, resource, &record, context, &sources).await?
     {
@@ -80,8 +79,7 @@ pub async fn decide<'a>(
     let lease = context.rivals.begin(key, is_own)?;
     let owner = owner(resource);
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-    let instance = &context.instance;
-    let sources = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let sources = context.sources(&owner, (&secrets, &config_maps), &key.0);
     // Of a set about which nothing is known that would have to be done, nothing is known to be wrong either.
     let idle = rest::at_rest(resource, key, context, Timestamp::now()).is_some();
     let observed = observe(&desired, &record, (context.linked_to)(key), &sources).await;
@@ -111,8 +109,7 @@ pub async fn part(
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
     let (owner, record) = (owner(resource), Record::of(resource));
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-    let instance = &context.instance;
-    let from = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let from = context.sources(&owner, (&secrets, &config_maps), &key.0);
     let (permissions, now) = (&context.permissions, Timestamp::now());
     let notices = cleanup::cleanup(resource, &record, permissions, definition, &from, now).await?;
     context.events.publish(&resource.object_ref(&()), notices);

@@ -51,6 +51,8 @@ pub enum Reason {
     WaitingForKeySet,
     /// The Secret could not be stored: quota, admission policy, or missing rights. Retried.
     SecretRefused,
+    /// The administrator does not let the operator use the Secrets of the namespace.
+    SecretsNotAllowed,
     /// The spec contradicts itself.
     InvalidSpec,
     /// `spec.hydraAdmin` asks for a Hydra that the administrator does not allow.
@@ -88,6 +90,7 @@ impl Reason {
             Self::WaitingForSecret => "WaitingForSecret",
             Self::WaitingForKeySet => "WaitingForKeySet",
             Self::SecretRefused => "SecretRefused",
+            Self::SecretsNotAllowed => "SecretsNotAllowed",
             Self::InvalidSpec => "InvalidSpec",
             Self::HydraAdminNotAllowed => "HydraAdminNotAllowed",
             Self::KubernetesError => "KubernetesError",
@@ -101,7 +104,7 @@ impl Reason {
     #[must_use]
     pub const fn status_code(self, registered: bool) -> &'static str {
         match self {
-            Self::SecretRefused => "SECRET_CREATION_FAILED",
+            Self::SecretRefused | Self::SecretsNotAllowed => "SECRET_CREATION_FAILED",
             Self::WaitingForSecret => "SECRET_NOT_FOUND",
             // The rule that lets `clientId` be added reads it.
             Self::AmbiguousClients => "AMBIGUOUS_CLIENTS",
@@ -148,6 +151,18 @@ pub fn discovery(error: &HydraError, idle: bool) -> Failure {
 #[must_use]
 pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
     failures::kubernetes(doing, error)
+}
+
+/// The Secrets of `namespace` are not the operator's to use.
+#[must_use]
+pub fn secrets_not_allowed(namespace: &str) -> Failure {
+    failures::not_allowed(&format!("Secrets of namespace {namespace}"), Reason::SecretsNotAllowed)
+}
+
+/// Classifies a refused look at the Secret `name`.
+#[must_use]
+pub fn secret_read(name: &str, error: &ApiError) -> Failure {
+    failures::kubernetes_read(&format!("Secret {name}"), error, Reason::SecretsNotAllowed)
 }
 
 /// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer

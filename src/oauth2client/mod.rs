@@ -134,6 +134,10 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> Reported {
     if resource.is_suspended() {
         return report::report(&resource, Outcome::Suspended, context).await;
     }
+    // It gets no finalizer either: there is nothing that its deletion would have to wait for.
+    if let Err(failure) = context.check_access(&key.0) {
+        return report::report(&resource, Outcome::Failed(failure), context).await;
+    }
     let look = context.looks.take(&key);
     let secret = context.referrers.version(&secret_of(&resource));
     let record = context.record(&resource);

@@ -85,6 +85,12 @@ explain! { Reason;
                 rights",
         remedy: "retried; the message has the cause",
     }
+    SecretsNotAllowed {
+        cause: "the operator may use Secrets of some namespaces alone (`--secret-namespaces`), and this one is not among them; or \
+                the API server refused to show the Secret for missing rights",
+        remedy: "ask for the namespace to be [added](operating.md#rights), or move the resource; a client that Hydra has stays as \
+                 it is",
+    }
     InvalidSpec {
         cause: "the spec contradicts itself, such as `private_key_jwt` without keys",
         remedy: "correct what the message names",

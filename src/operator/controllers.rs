@@ -198,19 +198,21 @@ pub(super) fn run_controller(
         )
     };
     let affected = {
-        let api = scope.api::<PartialObjectMeta<Secret>>(&context.client);
-        let (namespace, context) = (scope.namespace.clone(), context.clone());
+        let places = context.access.within(scope.namespace.as_deref());
+        let mut listed_all = listed_all(&places, secrets_listed);
+        let (client, context) = (context.client.clone(), context.clone());
         let secrets = async move {
             listed.cancelled().await;
             let _ = tokio::time::timeout(LISTS_LIMIT, sets_listed.cancelled()).await;
-            streams::secrets(api, namespace)
+            stream::select_all(places.into_iter().map(|place| {
+                let api = api::<PartialObjectMeta<Secret>>(&client, place.as_deref());
+                streams::secrets(api, place).boxed()
+            }))
         };
         stream::once(secrets).flatten().flat_map(move |event| {
             let affected = context.referrers.affected(&event);
             key_sets::heard(&sets, &event);
-            if matches!(event, SecretEvent::ListEnds { .. }) {
-                secrets_listed.cancel();
-            }
+            listed_all(&event);
             stream::iter(affected)
         })
     };
@@ -231,6 +233,22 @@ pub(super) fn run_controller(
         scope.filled.open();
         scope.is_filled.cancel();
     })
+}
+
+/// Cancels `listed` at the end of the first list of each of `places`.
+pub(super) fn listed_all(
+    places: &[Option<String>],
+    listed: CancellationToken,
+) -> impl FnMut(&SecretEvent) + use<> {
+    let mut unlisted = places.to_vec();
+    move |event| {
+        if let SecretEvent::ListEnds { namespace } = event {
+            unlisted.retain(|place| place != namespace);
+            if unlisted.is_empty() {
+                listed.cancel();
+            }
+        }
+    }
 }
 
 /// `run`, the work of a controller, until it has ended after `shutdown`. `filled` is called once its store is.

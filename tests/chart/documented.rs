@@ -5,11 +5,22 @@ use std::{fs, path::Path};
 const ADDRESS: &str = "http://hydra-admin.hydra:4445";
 
 /// Words that tell one command from the others, for each that a test runs.
-const RUN: [&str; 10] = [
-    INSTALL, UPGRADE, ROLL_BACK, UNINSTALL, TAKE_OVER, NAMESPACED, APPLY, DELETE, LET_GO, KUSTOMIZE,
+const RUN: [&str; 11] = [
+    INSTALL,
+    UPGRADE,
+    ROLL_BACK,
+    UNINSTALL,
+    TAKE_OVER,
+    NAMESPACED,
+    APPLY,
+    DELETE,
+    LET_GO,
+    KUSTOMIZE,
+    LIST_SECRETS,
 ];
 pub const INSTALL: &str = "--create-namespace --set hydra.adminUrl=http://hydra-admin.hydra:4445$";
-pub const UPGRADE: &str = "helm upgrade";
+pub const UPGRADE: &str = "--reset-then-reuse-values$";
+pub const LIST_SECRETS: &str = "rbac.secretNamespaces=";
 pub const ROLL_BACK: &str = "helm rollback";
 pub const UNINSTALL: &str = "helm uninstall";
 pub const TAKE_OVER: &str = "--take-ownership";

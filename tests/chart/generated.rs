@@ -20,7 +20,7 @@ metadata:
 ";
 
 /// The manifests of `deploy/` with their first lines and the options they are rendered with.
-const MANIFESTS: [(&str, &str, &[&str]); 7] = [
+const MANIFESTS: [(&str, &str, &[&str]); 8] = [
     (
         "deploy/rbac/cluster.yaml",
         "\
@@ -36,6 +36,15 @@ const MANIFESTS: [(&str, &str, &[&str]); 7] = [
 # rules.
 ",
         &[RIGHTS[0], RIGHTS[1], "--set=namespaces={watched-namespace}"],
+    ),
+    (
+        "deploy/rbac/secret-namespaces.yaml",
+        "\
+# What the operator may do when it watches all namespaces and uses the Secrets of some: apply this once for each of
+# --secret-namespaces, with its name in place of watched-namespace. ClusterRole and Role together have the rules of
+# cluster.yaml.
+",
+        &[RIGHTS[0], RIGHTS[1], "--set=rbac.secretNamespaces={watched-namespace}"],
     ),
     (
         "deploy/rbac/observe.yaml",

@@ -167,7 +167,7 @@ fn without_a_field(definitions: &str) -> String {
     texts.join("\n---\n")
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());

@@ -86,6 +86,25 @@ async fn namespaced() {
 }
 
 #[tokio::test]
+async fn secrets_of_some_namespaces() {
+    let (cp, hydra) = &servers().await;
+    let (listed, other) = (Tenant::new(cp, "team-a").await, Tenant::new(cp, "team-b").await);
+    let name = format!("--set=rbac.secretNamespaces={{{}}}", listed.namespace);
+    let variant = Variant::render(cp, "secret-namespaces", hydra.admin_url(), &[&name]).await;
+    for role in variant.objects.iter().filter(|object| object["kind"] == "ClusterRole") {
+        assert!(!role["rules"].to_string().contains("secrets"), "{role:#}");
+    }
+    variant.accepted().await;
+    let pod = variant.run().await;
+    listed.create("shop").await;
+    listed.ready("shop").await;
+    other.create("shop").await;
+    other.is_refused("shop").await;
+    pod.delete().await;
+    variant.report("yes, and told who may not");
+}
+
+#[tokio::test]
 async fn observing() {
     let (cp, hydra) = &servers().await;
     let variant = Variant::render(cp, "observe", hydra.admin_url(), &[]).await;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 31] = [
+const SETTINGS: [(&str, &str); 32] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
     ("--hydra-public-url", "HYDRA_PUBLIC_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
@@ -19,6 +19,7 @@ const SETTINGS: [(&str, &str); 31] = [
     ("--allow-resource-hydra-admin", "ALLOW_RESOURCE_HYDRA_ADMIN"),
     ("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT"),
     ("--namespaces", "WATCH_NAMESPACE"),
+    ("--secret-namespaces", "SECRET_NAMESPACES"),
     ("--resync-interval", "RESYNC_INTERVAL"),
     ("--remove-duplicate-clients", "REMOVE_DUPLICATE_CLIENTS"),
     ("--client-id-key", "CLIENT_ID_KEY"),
@@ -43,7 +44,7 @@ const SETTINGS: [(&str, &str); 31] = [
 ];
 
 /// A value for each setting that it must refuse.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 16] = [
     ("HYDRA_ADMIN_URL", "hydra-admin"),
     ("HYDRA_CLIENT_CERT_FILE", "cert.pem"),
     ("HYDRA_CLIENT_KEY_FILE", "key.pem"),
@@ -51,6 +52,7 @@ const REFUSED: [(&str, &str); 15] = [
     ("ALLOW_RESOURCE_HYDRA_ADMIN", "http://hydra-b:4445"),
     ("HYDRA_REQUEST_TIMEOUT", "1ms"),
     ("WATCH_NAMESPACE", "Team_A"),
+    ("SECRET_NAMESPACES", "Team_A"),
     ("RESYNC_INTERVAL", "5"),
     ("ALLOW_KEY_SET_NAMES", "payments"),
     ("SYSTEM_KEY_SETS_FROM", "Team_A"),
