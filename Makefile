@@ -78,6 +78,14 @@ chart: ## Write the chart's schema and README, and deploy/, from the values and 
 	@tests/servers/build helm >/dev/null
 	@CHART_WRITE=1 cargo test --locked --quiet --test chart -- --exact generated::generated_files_are_up_to_date >/dev/null
 
+.PHONY: image
+image: ## Make the OCI image without a container engine, in target/image (PUSH=1 IMAGE=NAME pushes it)
+	@deploy/image/build
+
+.PHONY: check-image
+check-image: # Tests what `make image` has made.
+	@IMAGE_LAYOUT="$$PWD/target/image" cargo test --locked --test image
+
 .PHONY: clean
 clean: ## Remove all that was built, also the servers for tests
 	cargo clean
