@@ -62,6 +62,16 @@ pub fn helm() -> PathBuf {
     provided("helm", "HELM")
 }
 
+/// The program of `deploy/image` that makes images, built.
+pub fn image_tool() -> PathBuf {
+    provided("image", "IMAGE_TOOL")
+}
+
+/// The client and server of registries, built.
+pub fn crane() -> PathBuf {
+    provided("image", "CRANE")
+}
+
 /// Prometheus, built.
 pub fn prometheus() -> PathBuf {
     provided("prometheus", "PROMETHEUS")
