@@ -6,6 +6,7 @@ mod error;
 mod fencing;
 mod key_sets;
 mod resources;
+mod running;
 
 use std::{sync::Arc, time::Duration};
 

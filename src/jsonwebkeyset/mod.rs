@@ -47,9 +47,9 @@ pub use context::Context;
 pub use report::forget;
 
 use self::{
+    contents::material_name,
     context::Role,
     error::Failure,
-    observe::material_name,
     pass::{part, pass},
     status::Outcome,
 };

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::Value;
 
 use super::{
-    contents,
+    contents::{self, MATERIAL_KEY, material_name},
     desired::Desired,
     error::{self, Failure, Reason},
     record::Record,
@@ -26,9 +26,6 @@ use crate::{
     },
     secret_template,
 };
-
-/// The key of the Secret in which the operator keeps keys.
-pub const MATERIAL_KEY: &str = "jwks.json";
 
 /// The observed state of one set.
 #[derive(Clone)]
@@ -124,12 +121,6 @@ impl Sources<'_> {
             Err(error::not_allowed(what, self.namespace))
         }
     }
-}
-
-/// The name of the Secret in which the operator keeps the keys of the resource `name`.
-#[must_use]
-pub fn material_name(name: &str) -> String {
-    format!("{name}-key-material")
 }
 
 /// Reads what is there.

@@ -16,8 +16,8 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    controllers::{LISTS_LIMIT, api, listed_all, never_fails, queue_failed, until_ended},
     resources::KeySets,
+    running::{LISTS_LIMIT, api, listed_all, never_fails, queue_failed, until_ended},
 };
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL},

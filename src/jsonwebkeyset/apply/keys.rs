@@ -11,9 +11,10 @@ use crate::{
     hydra::{KeyId, KeyRequest},
     jose::{self, Jwk, completed},
     jsonwebkeyset::{
+        contents::{MATERIAL_KEY, material_name},
         desired::Desired,
         error::{self, Failure, Reason},
-        observe::{MATERIAL_KEY, Observed, Sources, keys_in, material_name, read_secret},
+        observe::{Observed, Sources, keys_in, read_secret},
         plan::{self, Changes, Make},
         record::Record,
         rotation::Key,
