@@ -12,7 +12,6 @@ use crate::{
     hydra::{ErrorKind, HydraError},
     kubernetes::{ApiError, events::truncated},
     metrics::ReconcileResult,
-    settings,
 };
 
 /// Longest condition message, in bytes: explanations are sentences, not documents.
@@ -95,10 +94,8 @@ pub fn kubernetes_read<R: Reasons>(what: &str, error: &ApiError, refused: R) -> 
 #[must_use]
 pub fn not_allowed<R>(what: &str, reason: R) -> Failure<R> {
     let message = format!(
-        "the operator may not use {what}; ask its administrator to add the namespace to {} ({}, or rbac.secretNamespaces \
-         of the Helm chart), or move the resource",
-        settings::SECRET_NAMESPACES.flag,
-        settings::SECRET_NAMESPACES.env,
+        "the operator may not use {what}; ask its administrator to add the namespace to --secret-namespaces \
+         (SECRET_NAMESPACES, or rbac.secretNamespaces of the Helm chart), or move the resource"
     );
     Failure::terminal(reason, message)
 }

@@ -9,7 +9,7 @@ use super::{
     claims::Rivals,
     desired::Permissions,
     observe::{Linked, Sources},
-    observe_only::Observer,
+    observe_only::step::Observer,
 };
 use crate::{
     api::{JsonWebKeySet, JsonWebKeySetStatus, MANAGED_BY, MANAGED_BY_LABEL},

@@ -1,11 +1,11 @@
 //! `--observe`: tells what the operator would do with each set, and does none of it.
 
 mod describe;
-mod step;
+pub mod step;
 
 use kube::ResourceExt;
 
-pub use self::step::{Intent, Observer, Step};
+use self::step::{Intent, Observer, Step};
 use super::{
     CONTROLLER, Context,
     cleanup::{self, Disposal, farewell},
