@@ -17,7 +17,7 @@ async fn secrets_of_listed_namespaces_are_used_and_no_others() {
     let (cp, hydra) = (&cluster.cp, &cluster.hydra);
     let (listed, other) = (Tenant::new(cp, "listed").await, Tenant::new(cp, "other").await);
     let only = format!("rbac.secretNamespaces={{{}}}", listed.namespace);
-    let both = format!("--set=rbac.secretNamespaces={{{},{}}}", listed.namespace, other.namespace);
+    let both = format!("rbac.secretNamespaces={{{},{}}}", listed.namespace, other.namespace);
     let mut install = cluster.command(INSTALL);
     install.push(format!("--set={only}"));
     cluster.run_words(&install);
