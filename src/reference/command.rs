@@ -15,25 +15,30 @@ const HEAD: &str = "<!-- Written by `make docs` from src/cli.rs. -->\n\
 pub fn page() -> String {
     let cli = Cli::command();
     let mut page = HEAD.to_owned();
-    for command in cli.get_subcommands() {
-        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        page.push_str(&format!("| `hydra-operator {}` | {} |\n", usage(command), cell(&about)));
-    }
-    for command in cli.get_subcommands().filter(|command| has_flags(command)) {
-        page.push_str(&format!("\n## {}\n", command.get_name()));
-        let mut heading = None;
-        for arg in command.get_arguments().filter(|arg| arg.get_long().is_some()) {
-            if arg.get_help_heading() != heading {
-                heading = arg.get_help_heading();
-                page.push_str(&format!(
-                    "\n### {}\n\n| flag | variable | default | |\n|---|---|---|---|\n",
-                    heading.unwrap_or("Others")
-                ));
-            }
-            page.push_str(&row(arg));
-        }
-    }
+    page.extend(cli.get_subcommands().map(summary));
+    page.extend(cli.get_subcommands().filter(|command| has_flags(command)).map(settings));
     page
+}
+
+fn summary(command: &Command) -> String {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    format!("| `hydra-operator {}` | {} |\n", usage(command), cell(&about))
+}
+
+/// A table for each heading.
+fn settings(command: &Command) -> String {
+    let mut section = format!("\n## {}\n", command.get_name());
+    let mut heading = None;
+    for arg in command.get_arguments().filter(|arg| arg.get_long().is_some()) {
+        if arg.get_help_heading() != heading {
+            heading = arg.get_help_heading();
+            section.push_str("\n### ");
+            section.push_str(heading.unwrap_or("Others"));
+            section.push_str("\n\n| flag | variable | default | |\n|---|---|---|---|\n");
+        }
+        section.push_str(&row(arg));
+    }
+    section
 }
 
 fn usage(command: &Command) -> String {
@@ -47,22 +52,19 @@ fn has_flags(command: &Command) -> bool {
 
 fn row(arg: &Arg) -> String {
     let name = arg.get_long().unwrap_or_default();
-    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
-    let value = value.map(|names| names.iter().map(|name| format!("={name}")).collect::<String>());
+    let takes_value = arg.get_action().takes_values();
+    let value = arg.get_value_names().filter(|_| takes_value).and_then(|names| names.first());
+    let flag = value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"));
     let variable = arg.get_env().map(|name| format!("`{}`", name.to_string_lossy()));
-    let defaults = arg.get_default_values().iter().filter(|_| arg.get_action().takes_values());
+    let defaults = arg.get_default_values().iter().filter(|_| takes_value);
     let defaults: Vec<_> = defaults.map(|value| format!("`{}`", value.to_string_lossy())).collect();
     let default = if arg.is_required_set() { "required".to_owned() } else { defaults.join(", ") };
-    let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    if arg.get_action().takes_values() && !choices(arg).is_empty() {
-        help.push_str(&format!(": {}", choices(arg).join(", ")));
-    }
-    format!(
-        "| `--{name}{}` | {} | {default} | {} |\n",
-        value.unwrap_or_default(),
-        variable.unwrap_or_default(),
-        cell(&help),
-    )
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = match choices(arg).join(", ") {
+        choices if takes_value && !choices.is_empty() => format!("{help}: {choices}"),
+        _ => help,
+    };
+    format!("| `--{flag}` | {} | {default} | {} |\n", variable.unwrap_or_default(), cell(&help))
 }
 
 fn choices(arg: &Arg) -> Vec<String> {

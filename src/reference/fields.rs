@@ -28,52 +28,50 @@ fn definition(crd: &CustomResourceDefinition) -> String {
     );
     for version in &crd.spec.versions {
         let root = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
-        let Some(root) = root else { continue };
-        page.push_str(&format!("\n## {}\n\n", version.name));
-        for rule in rules(root) {
-            page.push_str(&format!("- Refused otherwise: {rule}.\n"));
-        }
-        for section in ["spec", "status"] {
-            let schema = root.properties.as_ref().and_then(|members| members.get(section));
-            if let Some(schema) = schema {
-                let is_required = requires(root, section);
-                page.push_str(&format!(
-                    "\n### {section}\n\n| field | type | required | default | |\n|---|---|---|---|---|\n"
-                ));
-                rows(&mut page, section, schema, is_required);
-            }
-        }
+        page.extend(root.map(|root| of_version(&version.name, root)));
     }
     page
 }
 
-/// The row of a field, and those of the fields below it.
-fn rows(page: &mut String, path: &str, schema: &JSONSchemaProps, is_required: bool) {
-    let default = schema.default.as_ref().map(|JSON(value)| format!("`{value}`"));
-    let mut text = schema.description.clone().unwrap_or_default();
-    for sentence in limits(schema).into_iter().chain(rules(schema)) {
-        text.push_str(&format!(" *{sentence}.*"));
+fn of_version(version: &str, root: &JSONSchemaProps) -> String {
+    let mut text = format!("\n## {version}\n\n");
+    text.extend(rules(root).map(|rule| format!("- Refused otherwise: {rule}.\n")));
+    for section in ["spec", "status"] {
+        let schema = root.properties.as_ref().and_then(|members| members.get(section));
+        let Some(schema) = schema else { continue };
+        text.push_str("\n### ");
+        text.push_str(section);
+        text.push_str("\n\n| field | type | required | default | |\n|---|---|---|---|---|\n");
+        text.push_str(&rows(section, schema, requires(root, section)));
     }
-    page.push_str(&format!(
+    text
+}
+
+/// The row of a field, and those of the fields below it.
+fn rows(path: &str, schema: &JSONSchemaProps, is_required: bool) -> String {
+    let default = schema.default.as_ref().map(|JSON(value)| format!("`{value}`"));
+    let text = schema.description.clone().unwrap_or_default();
+    let sentences = limits(schema).into_iter().chain(rules(schema));
+    let sentences: Vec<_> = sentences.map(|sentence| format!(" *{sentence}.*")).collect();
+    let row = format!(
         "| `{path}` | {} | {} | {} | {} |\n",
         type_of(schema),
         if is_required { "yes" } else { "" },
         default.unwrap_or_default(),
-        cell(text.trim()),
-    ));
-    below(page, path, schema);
+        cell(format!("{text}{}", sentences.concat()).trim()),
+    );
+    row + &below(path, schema)
 }
 
-fn below(page: &mut String, path: &str, schema: &JSONSchemaProps) {
-    for (name, member) in schema.properties.iter().flatten() {
-        rows(page, &format!("{path}.{name}"), member, requires(schema, name));
-    }
-    if let Some(item) = item(schema) {
-        below(page, &format!("{path}[]"), item);
-    }
-    if let Some(value) = value(schema) {
-        below(page, &format!("{path}.*"), value);
-    }
+fn below(path: &str, schema: &JSONSchemaProps) -> String {
+    let members = schema
+        .properties
+        .iter()
+        .flatten()
+        .map(|(name, member)| rows(&format!("{path}.{name}"), member, requires(schema, name)));
+    let items = item(schema).map(|item| below(&format!("{path}[]"), item));
+    let values = value(schema).map(|value| below(&format!("{path}.*"), value));
+    members.chain(items).chain(values).collect()
 }
 
 fn item(schema: &JSONSchemaProps) -> Option<&JSONSchemaProps> {
@@ -111,20 +109,20 @@ fn type_of(schema: &JSONSchemaProps) -> String {
 /// What the API server refuses otherwise, of a value or of the items of a list.
 fn limits(schema: &JSONSchemaProps) -> Vec<String> {
     let mut limits = Vec::new();
-    let number = |limit: &Option<f64>| limit.map(|limit| limit.to_string());
-    let count = |limit: &Option<i64>| limit.map(|limit| limit.to_string());
+    let number = |limit: Option<f64>| limit.map(|limit| limit.to_string());
+    let count = |limit: Option<i64>| limit.map(|limit| limit.to_string());
     let ranges = [
-        ("items", count(&schema.min_items), count(&schema.max_items)),
-        ("characters", count(&schema.min_length), count(&schema.max_length)),
-        ("", number(&schema.minimum), number(&schema.maximum)),
+        ("items", count(schema.min_items), count(schema.max_items)),
+        ("characters", count(schema.min_length), count(schema.max_length)),
+        ("", number(schema.minimum), number(schema.maximum)),
     ];
     for (what, least, most) in ranges {
         match (least, most) {
             (Some(least), Some(most)) => {
-                limits.push(format!("{least} to {most} {what}").trim().to_owned())
+                limits.push(format!("{least} to {most} {what}").trim().to_owned());
             }
             (Some(least), None) => {
-                limits.push(format!("At least {least} {what}").trim().to_owned())
+                limits.push(format!("At least {least} {what}").trim().to_owned());
             }
             (None, Some(most)) => limits.push(format!("At most {most} {what}").trim().to_owned()),
             (None, None) => {}
