@@ -21,6 +21,7 @@ mod documented;
 mod generated;
 mod helm;
 mod lifecycle;
+#[allow(dead_code, reason = "the tests of the image use the rest")]
 mod pod;
 mod resources;
 mod values;
