@@ -80,14 +80,12 @@ async fn lists_each_crate_that_the_binary_names() {
     let made = Made::shared().await;
     let bill = Bill::of(made);
     let binary = fs::read(made.unpack().path().join("hydra-operator")).unwrap();
-    let start = b"/registry/src/";
-    let places = binary.windows(start.len()).enumerate().filter(|(_, window)| window == start);
-    let named: BTreeSet<String> = places
-        .filter_map(|(at, _)| {
+    let text = String::from_utf8_lossy(&binary);
+    let named: BTreeSet<String> = text
+        .match_indices("/registry/src/")
+        .filter_map(|(at, start)| {
             // <index>/<name>-<version>/src/...
-            let path: String =
-                binary[at + start.len()..].iter().take(200).map(|&byte| char::from(byte)).collect();
-            let folder = path.split('/').nth(1)?;
+            let folder = text[at + start.len()..].splitn(3, '/').nth(1)?;
             let end = folder.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.+".contains(c));
             Some(folder[..end.unwrap_or(folder.len())].to_owned())
         })

@@ -83,7 +83,7 @@ async fn size_is_what_is_promised() {
     let made = Made::shared().await;
     let manifest = made.manifest(&format!("@{}", made.digest));
     let compressed = manifest["layers"][0]["size"].as_u64().unwrap();
-    let unpacked = fs::metadata(made.unpack().path().join("hydra-operator")).unwrap().len();
+    let unpacked = fs::metadata(made.unpack().archive()).unwrap().len();
     if let Some(limit) = made.limit {
         assert!(compressed < unpacked && unpacked < limit, "{compressed} {unpacked}");
     }
