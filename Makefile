@@ -7,6 +7,7 @@ SHELL := bash
 CRDS := crds/hydra.ory.sh.yaml
 # Pages of docs/ that the subcommands of their names write.
 PAGES := metrics reasons
+REFERENCE := oauth2client jsonwebkeyset cli
 
 .PHONY: help
 help: ## List these commands
@@ -62,14 +63,15 @@ check-crds: # Fails when crds/ is not what the Rust types say.
 	  { echo '$(CRDS) is out of date: run `make crds` and commit the result' >&2; exit 1; }
 
 .PHONY: docs
-docs: ## Write the generated pages of docs/, those of the metrics and the reasons
-	@for page in $(PAGES); do \
-	  text=$$(cargo run --locked --quiet -- $$page); printf '%s\n' "$$text" > docs/$$page.md; \
+docs: ## Write the generated pages of docs/: metrics, reasons, reference
+	@for page in $(PAGES) $(REFERENCE:%=reference/%); do \
+	  text=$$(cargo run --locked --quiet -- $${page/\// }); printf '%s\n' "$$text" > docs/$$page.md; \
 	done
 
 .PHONY: check-docs
 check-docs: # Fails when a generated page of docs/ is not what the code says.
-	@for page in $(PAGES); do cargo run --locked --quiet -- $$page | diff -u docs/$$page.md - || \
+	@for page in $(PAGES) $(REFERENCE:%=reference/%); do \
+	  cargo run --locked --quiet -- $${page/\// } | diff -u docs/$$page.md - || \
 	  { echo "docs/$$page.md is out of date: run \`make docs\` and commit the result" >&2; exit 1; }; done
 
 # A test of the target `chart` says when they are out of date.
@@ -77,6 +79,13 @@ check-docs: # Fails when a generated page of docs/ is not what the code says.
 chart: ## Write the chart's schema and README, and deploy/, from the values and templates
 	@tests/servers/build helm >/dev/null
 	@CHART_WRITE=1 cargo test --locked --quiet --test chart -- --exact generated::generated_files_are_up_to_date >/dev/null
+
+# Tests of the target `gitops` say when they are out of date.
+.PHONY: gitops
+gitops: ## Write the files for Argo CD that are made from the scripts and from real objects
+	@tests/servers/build etcd kubernetes kubectl hydra2 kstatus lua >/dev/null
+	@GITOPS_WRITE=1 cargo test --locked --quiet --test gitops -- --exact argocd::the_config_map_has_the_scripts \
+	  states::argo_cd_and_kstatus_agree_about_each_state >/dev/null
 
 .PHONY: image
 image: ## Make the OCI image without a container engine, in target/image (PUSH=1 IMAGE=NAME pushes it)

@@ -23,10 +23,7 @@ use tracing::info;
 mod liveness;
 
 pub use self::liveness::Liveness;
-use crate::{
-    metrics::{Format, Metrics},
-    settings::ADMIN_LISTEN,
-};
+use crate::metrics::{Format, Metrics};
 
 /// How long a connection that is open at shutdown may delay the end of the server.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -35,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The address cannot be listened on.
-    #[error("failed to listen on {address}, the address of {ADMIN_LISTEN}")]
+    #[error("failed to listen on {address}")]
     Bind {
         /// The address as it was given.
         address: SocketAddr,
@@ -312,10 +309,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_in_use_is_named_with_its_setting() {
+    async fn an_address_in_use_is_named() {
         let taken = AdminServer::bind(LOOPBACK).await.unwrap();
         let error = AdminServer::bind(taken.address()).await.unwrap_err().to_string();
-        assert!(error.contains("--admin-listen"), "{error}");
         assert!(error.contains(&taken.address().to_string()), "{error}");
     }
 }

@@ -33,6 +33,25 @@ pub enum Command {
     Metrics,
     /// Prints the reasons of conditions and events, with cause and remedy, as Markdown.
     Reasons,
+    /// Prints a page of the reference, as Markdown.
+    Reference {
+        /// Which one.
+        #[arg(value_enum)]
+        page: ReferencePage,
+    },
+}
+
+/// The pages of `docs/reference/`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ReferencePage {
+    /// The fields of an `OAuth2Client`.
+    #[value(name = "oauth2client")]
+    OAuth2Client,
+    /// The fields of a `JsonWebKeySet`.
+    #[value(name = "jsonwebkeyset")]
+    JsonWebKeySet,
+    /// The commands, and the settings of `run`.
+    Cli,
 }
 
 /// All that `hydra-operator run` can be told.
@@ -101,7 +120,7 @@ pub struct HydraArgs {
     #[arg(value_delimiter = ',')]
     pub allow_resource_hydra_admin: Vec<String>,
 
-    /// Longest time that one request to Hydra may take
+    /// Longest time that one request to Hydra may take, from 100ms to 5m
     #[arg(long, env = "HYDRA_REQUEST_TIMEOUT", value_name = "DURATION", hide_env_values = true)]
     #[arg(default_value = "10s", value_parser = humantime::parse_duration)]
     pub hydra_request_timeout: Duration,
@@ -120,13 +139,18 @@ pub struct KubernetesArgs {
     #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAMES", hide_env_values = true)]
     #[arg(value_delimiter = ',')]
     pub namespaces: Vec<String>,
+
+    /// Comma-separated namespaces whose Secrets and ConfigMaps may be used, all if empty; others need no right to them
+    #[arg(long, env = "SECRET_NAMESPACES", value_name = "NAMES", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub secret_namespaces: Vec<String>,
 }
 
 /// The reconcile loop.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reconciliation")]
 pub struct ReconcileArgs {
-    /// How often Hydra is compared with the resources to find changes made behind the operator's back
+    /// How often Hydra is compared with the resources to find changes made behind the operator's back, from 1s to 24h
     #[arg(long, env = "RESYNC_INTERVAL", value_name = "DURATION", hide_env_values = true)]
     #[arg(default_value = "5m", value_parser = humantime::parse_duration)]
     pub resync_interval: Duration,
@@ -161,7 +185,7 @@ pub struct ReconcileArgs {
     #[arg(value_parser = FalseyValueParser::new())]
     pub adopt_key_sets: bool,
 
-    /// How many resources are reconciled at the same time
+    /// How many resources are reconciled at the same time, from 1 to 1000
     #[arg(long, env = "CONCURRENCY", value_name = "N", hide_env_values = true)]
     #[arg(default_value_t = 8)]
     pub concurrency: u16,
@@ -191,7 +215,7 @@ pub struct LeaderElectionArgs {
     #[arg(default_value = "hydra-operator")]
     pub leader_election_id: String,
 
-    /// How long the others wait for a leader that is silent, in whole seconds
+    /// How long the others wait for a leader that is silent, in whole seconds, from 1s to 10m
     #[arg(long, env = "LEADER_ELECTION_LEASE_DURATION", value_name = "DURATION")]
     #[arg(default_value = "15s", value_parser = humantime::parse_duration, hide_env_values = true)]
     pub leader_election_lease_duration: Duration,
@@ -201,7 +225,7 @@ pub struct LeaderElectionArgs {
     #[arg(default_value = "10s", value_parser = humantime::parse_duration, hide_env_values = true)]
     pub leader_election_renew_deadline: Duration,
 
-    /// Time between two attempts to renew or to claim the Lease, shorter than the renew deadline
+    /// Time between two attempts to renew or to claim the Lease, from 100ms to 5m, shorter than the renew deadline
     #[arg(long, env = "LEADER_ELECTION_RETRY_PERIOD", value_name = "DURATION")]
     #[arg(default_value = "2s", value_parser = humantime::parse_duration, hide_env_values = true)]
     pub leader_election_retry_period: Duration,

@@ -20,6 +20,7 @@
 //! | [`fence`] | until when this process may write | know to what |
 //! | [`leader`] | which of several replicas leads | know what it leads |
 //! | [`reasons`] | the page of all reasons | |
+//! | [`reference`] | the pages of all fields and flags | |
 //! | [`operator`] | the composition root | decide anything |
 
 pub mod admin;
@@ -38,6 +39,7 @@ pub mod metrics;
 pub mod oauth2client;
 pub mod operator;
 pub mod reasons;
+pub mod reference;
 pub mod secret_template;
 pub mod settings;
 pub mod shutdown;

@@ -12,7 +12,7 @@ use hydra_operator::{
     api,
     cli::{Cli, Command},
     metrics::{self, Metrics},
-    operator, reasons,
+    operator, reasons, reference,
     settings::Settings,
     shutdown, telemetry,
 };
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Crds => print_crds(),
         Command::Metrics => print(&metrics::page()),
         Command::Reasons => print(&reasons::page()),
+        Command::Reference { page } => print(&reference::page(page)),
         Command::Run(args) => match Settings::try_from(*args) {
             Err(error) => return failure(&error, ExitCode::from(WRONG_SETTING)),
             Ok(settings) => run(settings),
@@ -56,6 +57,7 @@ async fn operate(settings: Settings) -> Result<(), Box<dyn Error>> {
         .install_default()
         .map_err(|_| "another TLS provider is installed already")?;
     let telemetry = telemetry::init(&settings.log)?;
+    telemetry::log_panics();
     telemetry::log_start(&settings);
     let result = match shutdown::listen() {
         Ok(shutdown) => operator::run(settings, Metrics::new(), Readiness::default(), shutdown)

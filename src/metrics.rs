@@ -47,6 +47,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_errors: Family<ControllerLabels, Counter>,
+    reconcile_panics: Family<ControllerLabels, Counter>,
     reconcile_time: Family<ControllerLabels, Histogram, Buckets>,
     active_workers: Family<ControllerLabels, Gauge>,
     max_concurrent: Family<ControllerLabels, Gauge>,
@@ -80,6 +81,7 @@ impl Metrics {
             registry: Arc::default(),
             reconciles: Family::default(),
             reconcile_errors: Family::default(),
+            reconcile_panics: Family::default(),
             reconcile_time: Family::new_with_constructor(Buckets),
             active_workers: Family::default(),
             max_concurrent: Family::default(),
@@ -108,6 +110,7 @@ impl Metrics {
         self.max_concurrent.get_or_create(&labels).set(max_concurrent_reconciles.into());
         self.active_workers.get_or_create_owned(&labels);
         self.reconcile_errors.get_or_create_owned(&labels);
+        self.reconcile_panics.get_or_create_owned(&labels);
         self.reconcile_time.get_or_create_owned(&labels);
         self.retries.get_or_create_owned(&QueueLabels::of(controller));
         self.work_duration.get_or_create_owned(&QueueLabels::of(controller));
@@ -136,6 +139,11 @@ impl Metrics {
     /// Counts a reconcile as in progress until the returned value is finished or dropped.
     pub fn reconcile_started(&self, controller: Controller) -> ReconcileInProgress {
         ReconcileInProgress::start(self, controller)
+    }
+
+    /// Counts a pass that panicked.
+    pub fn panicked(&self, controller: Controller) {
+        self.reconcile_panics.get_or_create(&ControllerLabels { controller }).inc();
     }
 
     /// Counts a request to the Kubernetes API at `host`.
@@ -216,7 +224,6 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::VERSION;
 
     fn lines(metrics: &Metrics) -> Vec<String> {
         metrics.encode(Format::OpenMetrics).unwrap().lines().map(str::to_owned).collect()
@@ -306,7 +313,10 @@ mod tests {
     #[test]
     fn the_exposition_is_complete() {
         let metrics = Metrics::new();
-        assert_has(&metrics, &format!("hydra_operator_build_info{{version=\"{VERSION}\"}} 1"));
+        assert_has(
+            &metrics,
+            &concat!("hydra_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        );
         assert_eq!(lines(&metrics).last().map(String::as_str), Some("# EOF"));
     }
 }

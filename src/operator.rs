@@ -2,9 +2,11 @@
 
 mod connections;
 mod controllers;
+mod error;
 mod fencing;
 mod key_sets;
 mod resources;
+mod running;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,32 +18,34 @@ use futures::{
 use kube::{Client, Config, runtime::reflector};
 use tokio_util::sync::CancellationToken;
 
+pub use self::error::Error;
 use self::{
     connections::Connections,
     controllers::{Scope, Stores, expect_conflicts, run_controller},
     key_sets::SetScope,
 };
 use crate::{
-    admin::{AdminError, AdminServer, Gate, Liveness, Readiness},
+    admin::{AdminServer, Gate, Liveness, Readiness},
     api::{self, OAuth2Client},
     controller::{Backoff, Looks, Passes, Statuses},
     fence::Fence,
-    hydra::{Base, ClientsAddress, ConfigError},
+    hydra::{Base, ClientsAddress},
     instance::Instance,
     instances::{Instances, OWN},
     jsonwebkeyset,
     kubernetes::{
+        ObjectAccess,
         discovery::{Served, served},
         events::{Events, Publisher, Waiting, events},
         referrers::Referrers,
     },
-    leader::{self, Election},
+    leader::Election,
     metrics::Metrics,
     oauth2client::{
         CONTROLLER, Context, Watched, claims::Conflicts, hydra_admin::Rules, key_sets::KeySets,
         observe_only, sent::SentSecrets, sweep,
     },
-    settings::{self, HydraSettings, Setting, Settings},
+    settings::{HydraSettings, Settings},
 };
 
 /// Each instance, once there is one.
@@ -66,49 +70,6 @@ const CROWD_PATIENCE: Duration = Duration::from_secs(30);
 const FILLING_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before discovery is read again while the resources are not served.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Why the operator could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The admin port failed.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// A file that a setting names cannot be read.
-    #[error("{} names {path}, which cannot be read", setting.flag)]
-    File {
-        /// The setting.
-        setting: Setting,
-        /// The path it names.
-        path: String,
-        /// Why it cannot be read.
-        source: std::io::Error,
-    },
-    /// The settings of the connection to Hydra cannot be used.
-    #[error("the connection to Hydra cannot be set up")]
-    Hydra(#[from] ConfigError),
-    /// No usable configuration of the Kubernetes API.
-    #[error("{} names no usable kubeconfig", settings::KUBECONFIG.flag)]
-    Kubeconfig(#[source] kube::config::KubeconfigError),
-    /// No configuration of the Kubernetes API was found.
-    #[error("found no way to the Kubernetes API: set {}, or run in a cluster", settings::KUBECONFIG.flag)]
-    InferConfig(#[source] kube::config::InferConfigError),
-    /// The kubeconfig does not parse. The parser's words are left out: they quote the file, which
-    /// holds credentials.
-    #[error(
-        "the kubeconfig that {} names, or that kubectl would use, is malformed{place}",
-        settings::KUBECONFIG.flag
-    )]
-    MalformedKubeconfig {
-        /// ` at line …`, where it is known.
-        place: String,
-    },
-    /// The client of the Kubernetes API cannot be built.
-    #[error("the connection to the Kubernetes API cannot be set up")]
-    Client(#[source] kube::Error),
-    /// Another replica may lead now.
-    #[error(transparent)]
-    Leader(#[from] leader::Lost),
-}
 
 /// Runs until `shutdown` is cancelled and the work in flight has drained. Of several replicas the one that leads works, and
 /// the others stand by.
@@ -357,6 +318,7 @@ fn context(
     Context {
         events,
         client,
+        access: ObjectAccess::to(settings.secret_namespaces.clone()),
         instances,
         rules: Rules {
             own: Base::of(&settings.hydra.admin_url),

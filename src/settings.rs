@@ -20,7 +20,7 @@ mod names;
 
 pub use self::{error::SettingsError, names::*};
 use crate::{
-    cli::{HydraArgs, LogArgs, LogFormat, RunArgs},
+    cli::{HydraArgs, KubernetesArgs, LogArgs, LogFormat, RunArgs},
     hydra::{ClientsAddress, KeySetName, address::explicit_port},
     jsonwebkeyset::desired::{Permissions, begins_with},
     kubernetes::{KeyPair, secret_content},
@@ -47,6 +47,9 @@ pub struct Settings {
     pub kubeconfig: Option<PathBuf>,
     /// The namespaces to watch, distinct and in the order given; empty: all.
     pub namespaces: Vec<String>,
+    /// The namespaces whose Secrets and ConfigMaps may be used, distinct and in the order given; empty: all that are
+    /// watched.
+    pub secret_namespaces: Vec<String>,
     /// How to find out which of several replicas works; `None`: this one does.
     pub leader_election: Option<leader::Settings>,
     /// The address of probes and metrics.
@@ -114,6 +117,7 @@ impl TryFrom<RunArgs> for Settings {
         let RunArgs { hydra, kubernetes, reconcile, leader_election, admin, log } = args;
         Ok(Self {
             hydra: hydra.try_into()?,
+            secret_namespaces: secret_namespaces(&kubernetes)?,
             kubeconfig: non_empty(kubernetes.kubeconfig),
             namespaces: namespaces(NAMESPACES, &kubernetes.namespaces)?,
             leader_election: election::settings(leader_election)?,
@@ -266,6 +270,16 @@ fn namespaces(setting: Setting, given: &[String]) -> Result<Vec<String>, Setting
     Ok(given.iter().map(|name| name.trim().to_owned()).collect())
 }
 
+/// Of an operator that watches all namespaces.
+fn secret_namespaces(kubernetes: &KubernetesArgs) -> Result<Vec<String>, SettingsError> {
+    let given = namespaces(SECRET_NAMESPACES, &kubernetes.secret_namespaces)?;
+    if given.is_empty() || is_empty(&kubernetes.namespaces) || kubernetes.namespaces.is_empty() {
+        Ok(given)
+    } else {
+        Err(SettingsError::SecretNamespaces)
+    }
+}
+
 /// Whether a list holds nothing but the text of a variable that is empty.
 fn is_empty(list: &[String]) -> bool {
     matches!(list, [only] if only.trim().is_empty())
@@ -357,7 +371,7 @@ mod tests {
         let line = ["hydra-operator", "run"].iter().chain(args);
         match Cli::try_parse_from(line).expect("clap accepts the line").command {
             Command::Run(args) => Settings::try_from(*args),
-            Command::Crds | Command::Metrics | Command::Reasons => panic!("not a run"),
+            _ => panic!("not a run"),
         }
     }
 
@@ -385,6 +399,7 @@ mod tests {
                 },
                 kubeconfig: None,
                 namespaces: vec![],
+                secret_namespaces: vec![],
                 leader_election: None,
                 admin_listen: ([0, 0, 0, 0], 8080).into(),
                 resource_metrics: false,
@@ -481,6 +496,7 @@ mod tests {
             "--hydra-forwarded-proto=",
             "--kubeconfig=",
             "--namespaces=",
+            "--secret-namespaces=",
             "--allow-resource-hydra-admin=",
         ];
         assert_eq!(with_url(&empty), with_url(&[]));
@@ -492,6 +508,8 @@ mod tests {
         assert_eq!(proto("--hydra-forwarded-proto=off"), None);
         assert_eq!(proto("--hydra-forwarded-proto=http").as_deref(), Some("http"));
         assert_eq!(with_url(&["--namespaces= a , b"]).unwrap().namespaces, ["a", "b"]);
+        let some = with_url(&["--namespaces=", "--secret-namespaces=b,a"]).unwrap();
+        assert_eq!(some.secret_namespaces, ["b", "a"]);
         assert!(with_url(&["--log-level=OFF"]).is_ok());
         let tls = ["--hydra-ca-file=/ca", "--allow-resource-hydra-admin=https://b/clients"];
         assert!(with_url(&tls).is_ok(), "it has an effect on that address");
@@ -563,6 +581,11 @@ mod tests {
             (&[URL, "--namespaces=a,,b"], &["--namespaces", "WATCH_NAMESPACE", "\"\""]),
             (&[URL, "--namespaces=a,B"], &["--namespaces", "\"B\""]),
             (&[URL, "--namespaces=a,a"], &["--namespaces", "\"a\" twice"]),
+            (&[URL, "--secret-namespaces=a,a"], &["SECRET_NAMESPACES", "\"a\" twice"]),
+            (
+                &[URL, "--namespaces=a", "--secret-namespaces=a"],
+                &["--namespaces", "SECRET_NAMESPACES", "exclude each other"],
+            ),
             (&[URL, "--log-level=loud"], &["--log-level", "LOG_LEVEL", "\"loud\""]),
             (&[URL, "--log-level="], &["--log-level"]),
             (&[URL, "--log-level=info,=debug"], &["--log-level", "\"=debug\""]),

@@ -76,6 +76,14 @@ pub fn init(settings: &LogSettings) -> Result<Telemetry, Error> {
     Ok(Telemetry { traces })
 }
 
+/// Logs where the process panics from now on, without the words of the panic: they may quote what was worked on.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "Panicked, which is a bug of hydra-operator");
+    }));
+}
+
 /// Logs what runs, and with which settings.
 pub fn log_start(settings: &Settings) {
     let namespaces = match settings.namespaces.as_slice() {

@@ -161,6 +161,23 @@ pub fn set(conditions: &mut Vec<Condition>, mut new: Condition, now: Timestamp) 
         .retain(|condition| condition.r#type != r#type || !std::mem::replace(&mut seen, true));
 }
 
+/// Whether `Ready` outlives that its resource is suspended: it is about a generation that was reached, and an edit that
+/// follows reaches nobody, so it ends `Ready`. Setting `spec.suspend` (`by_spec`) is itself an edit; what else that edit
+/// changes cannot be told from it. `suspended` is the reason that the conditions give while a resource is suspended.
+#[must_use]
+pub fn ready_outlives_suspension(
+    conditions: &[Condition],
+    observed_generation: Option<i64>,
+    generation: Option<i64>,
+    by_spec: bool,
+    suspended: &str,
+) -> bool {
+    let reason = get(conditions, ConditionType::Stalled).and_then(|c| c.reason.as_deref());
+    let edits = generation.unwrap_or_default() - observed_generation.unwrap_or_default();
+    let own_edit = i64::from(by_spec && reason != Some(suspended));
+    get(conditions, ConditionType::Ready).is_some() && edits <= own_edit
+}
+
 /// What Kubernetes stores of a time.
 fn whole_seconds(time: Timestamp) -> Timestamp {
     time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor)).unwrap_or(time)

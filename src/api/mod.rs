@@ -35,6 +35,8 @@ pub const REVOKE_KEY_ANNOTATION: &str = "hydra.ory.sh/revoke-key";
 /// Annotation by which a user agrees that the resource gives up its client for the one that the Secret names: its value is
 /// the new client id.
 pub const CHANGE_CLIENT_ID_ANNOTATION: &str = "hydra.ory.sh/change-client-id-to";
+/// Label, with the value `true`, by which whoever may write a Secret lets resources name the keys of it that are credentials.
+pub const CREDENTIALS_LABEL: &str = "hydra.ory.sh/credentials";
 /// Label on every object that the operator makes.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].

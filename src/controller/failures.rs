@@ -34,6 +34,8 @@ pub trait Reasons: Sized {
     const REJECTED_BY_HYDRA: Self;
     /// The Kubernetes API failed.
     const KUBERNETES_ERROR: Self;
+    /// The operator has a bug.
+    const INTERNAL_ERROR: Self;
 }
 
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".
@@ -61,6 +63,14 @@ pub fn kubernetes<R: Reasons>(doing: &str, error: &ApiError) -> Failure<R> {
     }
 }
 
+/// A pass panicked. What it was at, the log says; its words could quote a secret.
+#[must_use]
+pub fn panicked<R: Reasons>() -> Failure<R> {
+    let message = "a bug of the operator ended the pass; its log says where; it is tried again when the resource changes, and \
+                   once per resync interval";
+    Failure::terminal(R::INTERNAL_ERROR, message)
+}
+
 /// [`kubernetes`] for a refused write of what the operator hands out: quotas and policies, which get the reason `refused`, are
 /// told apart from an API that fails, because a person looks for them in another place.
 #[must_use]
@@ -71,6 +81,23 @@ pub fn kubernetes_write<R: Reasons>(what: &str, error: &ApiError, refused: R) ->
     } else {
         failure
     }
+}
+
+/// [`kubernetes`] for a look that was refused: the administrator has given no right to it, which is the reason `refused`.
+#[must_use]
+pub fn kubernetes_read<R: Reasons>(what: &str, error: &ApiError, refused: R) -> Failure<R> {
+    let failure = kubernetes(&format!("read {what}"), error);
+    if error.is_forbidden() { Failure { reason: refused, ..failure } } else { failure }
+}
+
+/// `what` is not the operator's to use, by its own settings: nothing was asked for.
+#[must_use]
+pub fn not_allowed<R>(what: &str, reason: R) -> Failure<R> {
+    let message = format!(
+        "the operator may not use {what}; ask its administrator to add the namespace to --secret-namespaces \
+         (SECRET_NAMESPACES, or rbac.secretNamespaces of the Helm chart), or move the resource"
+    );
+    Failure::terminal(reason, message)
 }
 
 /// Other writers are part of normal work: a conflict shows only when it does not go away. `failures`: in a row.

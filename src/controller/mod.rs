@@ -2,6 +2,7 @@
 //! several resources claim. Nothing here knows a resource kind.
 
 pub mod backoff;
+pub mod bounds;
 pub mod claims;
 pub mod failures;
 pub mod looks;
@@ -16,7 +17,7 @@ pub mod wakers;
 pub use backoff::Backoff;
 pub use claims::Claims;
 pub use looks::Looks;
-pub use outcome::{Class, Failure};
+pub use outcome::{Class, Failure, Reported};
 pub use passes::Passes;
 pub use statuses::Statuses;
 pub use wakers::Wakers;

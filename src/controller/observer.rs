@@ -10,7 +10,7 @@ use std::{
 use kube::runtime::controller::Action;
 
 use super::{
-    Backoff, Class, ResourceKey,
+    Backoff, Class, Reported, ResourceKey,
     backoff::{self, chance, jittered},
 };
 use crate::metrics::{Controller, Metrics, ReconcileResult};
@@ -125,7 +125,7 @@ impl<S: Step> Observer<S> {
         intent: Intent<S>,
         class: Option<Class>,
         around: Surroundings<'_>,
-    ) -> (Action, ReconcileResult) {
+    ) -> Reported {
         if around.population.knows(key) {
             self.tell(key, intent, around);
         }

@@ -3,6 +3,13 @@
 
 use std::{fmt, time::Duration};
 
+use kube::runtime::controller::Action;
+
+use crate::metrics::ReconcileResult;
+
+/// What kube-runtime shall do next, and the result for the metrics.
+pub type Reported = (Action, ReconcileResult);
+
 /// What a failure means for the resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

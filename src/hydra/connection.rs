@@ -1,17 +1,22 @@
 //! HTTP to one Hydra: addresses, headers, bounds and the reading of answers.
 
-use std::error::Error;
+mod answer;
+mod client;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Response, StatusCode};
-use secrecy::ExposeSecret;
+use reqwest::{Client, Method, StatusCode};
 use tracing::Instrument;
 use url::Url;
 use uuid::Uuid;
 
+pub(super) use self::answer::Answer;
+use self::{
+    answer::{Unread, read},
+    client::http_client,
+};
 use super::config::{ConfigError, HydraConfig};
 use super::error::{HydraError, Refusal};
 use super::generation::Generation;
@@ -19,8 +24,6 @@ use super::headers::{self, HeadersFile};
 use super::request::{Operation, Outcome, RequestHook, TraceParent};
 use super::secret::ClientSecret;
 use crate::fence::Fence;
-
-const MIB: usize = 1024 * 1024;
 
 /// For how long the reply to the making of a key is waited for at least. A Hydra whose caller has left does not store the key
 /// that it has made, so that nothing would ever come of an RSA key that takes it longer than the caller waits.
@@ -65,24 +68,6 @@ impl Request<'_> {
             Operation::ListClients | Operation::Discover => 16,
             _ => 4,
         }
-    }
-}
-
-/// A complete answer.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    /// The body of a success.
-    pub(super) fn decode<T: serde::de::DeserializeOwned>(
-        &self,
-        operation: Operation,
-    ) -> Result<T, HydraError> {
-        // The words of the decoder could quote the body.
-        serde_json::from_slice(&self.body).map_err(|_| HydraError::foreign(operation, self.status))
     }
 }
 
@@ -289,101 +274,5 @@ impl Connection {
             headers.insert(HeaderName::from_static("x-forwarded-proto"), value.clone());
         }
         headers
-    }
-}
-
-fn http_client(config: &HydraConfig, tls: bool) -> Result<Client, ConfigError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        return Err(ConfigError::CryptoProvider);
-    }
-    let builder = Client::builder()
-        .user_agent(concat!("hydra-operator/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .timeout(config.request_timeout)
-        .connect_timeout(config.connect_timeout.min(config.request_timeout));
-    let builder = trust(builder, config, tls)?;
-    let builder = match &config.client_certificate_pem {
-        Some(pem) => builder.identity(
-            Identity::from_pem(pem.expose_secret()).map_err(|_| ConfigError::ClientCertificate)?,
-        ),
-        None => builder,
-    };
-    builder.build().map_err(|error| ConfigError::HttpClient(cause(&error)))
-}
-
-/// Sets whom to trust. Without TLS nobody: the system's certificates are then not looked for, which
-/// would fail in an image that has none.
-fn trust(
-    builder: ClientBuilder,
-    config: &HydraConfig,
-    tls: bool,
-) -> Result<ClientBuilder, ConfigError> {
-    match &config.ca_pem {
-        Some(pem) => match Certificate::from_pem_bundle(pem) {
-            Ok(authorities) if !authorities.is_empty() => Ok(builder.tls_certs_only(authorities)),
-            _ => Err(ConfigError::CertificateAuthorities),
-        },
-        None if tls => Ok(builder),
-        None => Ok(builder.tls_certs_only([])),
-    }
-}
-
-/// Why there is no complete answer.
-enum Unread {
-    /// It is larger than its bound.
-    TooLarge,
-    /// It did not arrive, by this cause.
-    Failed(String),
-}
-
-impl From<reqwest::Error> for Unread {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Failed(cause(&error))
-    }
-}
-
-/// Reads an answer of at most `limit` MiB. A report of failure counts as complete when its body
-/// does not end well: its status says enough.
-async fn read(mut response: Response, limit: usize) -> Result<Answer, Unread> {
-    let status = response.status();
-    let headers = std::mem::take(response.headers_mut());
-    let body = match read_body(response, limit).await {
-        Err(unread) if status.is_success() => return Err(unread),
-        body => body.unwrap_or_default(),
-    };
-    Ok(Answer { status, headers, body })
-}
-
-async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > limit * MIB {
-            return Err(Unread::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Why a request failed, without its address.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() && error.is_connect() {
-        return "no connection within the time allowed".to_owned();
-    }
-    if error.is_timeout() {
-        return "no complete answer within the time allowed".to_owned();
-    }
-    let mut root: &dyn Error = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    // Without a source the error's own text would name the address.
-    let root = if error.source().is_some() { format!(": {root}") } else { String::new() };
-    if error.is_connect() {
-        format!("no connection{root}")
-    } else if error.is_body() || error.is_decode() {
-        format!("the answer broke off{root}")
-    } else {
-        format!("the request failed{root}")
     }
 }

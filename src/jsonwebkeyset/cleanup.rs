@@ -189,8 +189,9 @@ async fn release<K: OutputKind>(
     from: &Sources<'_>,
 ) -> Result<Option<String>, Failure> {
     let what = format!("{} {name}", K::kind(&()));
+    from.check(&what)?;
     let state = outputs.observe(name, from.owner).await;
-    let state = state.map_err(|error| error::kubernetes(&format!("read {what}"), &error))?;
+    let state = state.map_err(|error| error::read(&what, &error))?;
     let OutputState::Ours(held) = state else { return Ok(None) };
     let released = outputs.release(name, held.version(), &from.owner.uid).await;
     released.map_err(|error| error::output_write(&what, &error))?;

@@ -17,6 +17,15 @@ use crate::{
 /// The key of the ConfigMap with the document, where none is named.
 const PUBLIC_KEY: &str = "jwks.json";
 
+/// The key of the Secret in which the operator keeps keys.
+pub const MATERIAL_KEY: &str = "jwks.json";
+
+/// The name of the Secret in which the operator keeps the keys of the resource `name`.
+#[must_use]
+pub fn material_name(name: &str) -> String {
+    format!("{name}-key-material")
+}
+
 /// The key of the ConfigMap with the document.
 #[must_use]
 pub fn public_key(public: &PublicConfigMap) -> &str {

@@ -5,12 +5,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, core::PartialObjectMeta};
 
-use super::{claims::Rivals, desired::Permissions, observe::Linked, observe_only::Observer};
+use super::{
+    claims::Rivals,
+    desired::Permissions,
+    observe::{Linked, Sources},
+    observe_only::step::Observer,
+};
 use crate::{
     api::{JsonWebKeySet, JsonWebKeySetStatus, MANAGED_BY, MANAGED_BY_LABEL},
     controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
     instance::Instance,
-    kubernetes::{events::Events, outputs::Outputs, references::References, referrers::SecretRef},
+    kubernetes::{
+        ObjectAccess, Owner, events::Events, outputs::Outputs, references::References,
+        referrers::SecretRef,
+    },
     metrics::Metrics,
 };
 
@@ -32,6 +40,8 @@ pub type LinkedTo = Box<dyn Fn(&ResourceKey) -> Vec<Linked> + Send + Sync>;
 pub struct Context {
     /// Client of the Kubernetes API.
     pub client: Client,
+    /// Whose Secrets and ConfigMaps may be used.
+    pub access: ObjectAccess,
     /// The Hydra that holds the sets.
     pub instance: Arc<Instance>,
     /// What the administrator allows.
@@ -81,6 +91,18 @@ impl Context {
     #[must_use]
     pub fn config_maps(&self, namespace: &str) -> Outputs<ConfigMap> {
         Outputs::new(self.client.clone(), namespace, marks())
+    }
+
+    /// Where a pass over a resource of `namespace` reads from.
+    #[must_use]
+    pub fn sources<'a>(
+        &'a self,
+        owner: &'a Owner,
+        (secrets, config_maps): (&'a Outputs<Secret>, &'a Outputs<ConfigMap>),
+        namespace: &'a str,
+    ) -> Sources<'a> {
+        let (instance, access) = (&*self.instance, &self.access);
+        Sources { owner, secrets, config_maps, instance, access, namespace }
     }
 
     /// An object of this kind was written by a pass.

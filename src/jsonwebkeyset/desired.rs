@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use kube::ResourceExt;
 
 use super::{
+    contents::material_name,
     error::{Failure, Reason},
-    observe::material_name,
     rotation::Rules,
 };
 use crate::{

@@ -55,10 +55,14 @@ pub enum Reason {
     OutputNotOwned,
     /// A Secret or ConfigMap could not be stored: quota, admission policy, or missing rights. Retried.
     OutputRefused,
+    /// The administrator does not let the operator use the Secrets of the namespace.
+    SecretsNotAllowed,
     /// The spec contradicts itself.
     InvalidSpec,
     /// The Kubernetes API failed. Retried.
     KubernetesError,
+    /// The operator has a bug.
+    InternalError,
     /// The resource does not decode as a `JsonWebKeySet`.
     Undecodable,
 }
@@ -91,8 +95,10 @@ impl Reason {
             Self::InvalidImport => "InvalidImport",
             Self::OutputNotOwned => "OutputNotOwned",
             Self::OutputRefused => "OutputRefused",
+            Self::SecretsNotAllowed => "SecretsNotAllowed",
             Self::InvalidSpec => "InvalidSpec",
             Self::KubernetesError => "KubernetesError",
+            Self::InternalError => "InternalError",
             Self::Undecodable => "Undecodable",
         }
     }
@@ -104,6 +110,7 @@ impl Reasons for Reason {
     const HYDRA_FORBIDDEN: Self = Self::HydraForbidden;
     const REJECTED_BY_HYDRA: Self = Self::RejectedByHydra;
     const KUBERNETES_ERROR: Self = Self::KubernetesError;
+    const INTERNAL_ERROR: Self = Self::InternalError;
 }
 
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".
@@ -116,6 +123,19 @@ pub fn hydra(doing: &str, error: &HydraError) -> Failure {
 #[must_use]
 pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
     failures::kubernetes(doing, error)
+}
+
+/// `what`, of `namespace`, is not the operator's to use.
+#[must_use]
+pub fn not_allowed(what: &str, namespace: &str) -> Failure {
+    let what = format!("{what}, nor any other Secret or ConfigMap of namespace {namespace}");
+    failures::not_allowed(&what, Reason::SecretsNotAllowed)
+}
+
+/// Classifies a refused look at an output, or at keys to import.
+#[must_use]
+pub fn read(what: &str, error: &ApiError) -> Failure {
+    failures::kubernetes_read(what, error, Reason::SecretsNotAllowed)
 }
 
 /// Classifies a refused write of an output.

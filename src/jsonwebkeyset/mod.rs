@@ -23,6 +23,7 @@ pub mod reasons;
 pub mod record;
 mod report;
 pub mod rest;
+pub mod revocation;
 pub mod rotation;
 pub mod status;
 #[cfg(test)]
@@ -46,15 +47,20 @@ pub use context::Context;
 pub use report::forget;
 
 use self::{
+    contents::material_name,
     context::Role,
     error::Failure,
-    observe::material_name,
     pass::{part, pass},
     status::Outcome,
 };
 use crate::{
     api::{FINALIZER, JsonWebKeySet},
-    controller::{ResourceKey, looks::Look},
+    controller::{
+        Reported, ResourceKey,
+        bounds::{Breach, bounded},
+        failures,
+        looks::Look,
+    },
     metrics::Controller,
 };
 
@@ -82,18 +88,20 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         }
     };
     // The pass has its own limit, within which it can tell how it ended; this one is for the rest.
-    let limited = tokio::time::timeout(context.pass_limit * 2, work).instrument(span).await;
-    let (action, result) = limited.unwrap_or_else(|_| report::given_up(key.clone(), &context));
+    let ended = bounded(context.pass_limit * 2, work).instrument(span).await;
+    let (action, result) = ended.unwrap_or_else(|breach| match breach {
+        Breach::Panic => {
+            context.metrics.panicked(CONTROLLER);
+            report::again(key.clone(), &context)
+        }
+        Breach::Time => report::given_up(key.clone(), &context),
+    });
     timer.finish(result);
     Ok(action)
 }
 
 /// Suspended resources are written nowhere but to their status, so they get no finalizer either.
-async fn dispatch(
-    mut resource: JsonWebKeySet,
-    key: &ResourceKey,
-    context: &Context,
-) -> report::Reported {
+async fn dispatch(mut resource: JsonWebKeySet, key: &ResourceKey, context: &Context) -> Reported {
     let now = Instant::now();
     if context.statuses.has_parted(key, resource.metadata.uid.as_deref()) {
         return report::unchanged();
@@ -132,7 +140,7 @@ async fn finalize(
     key: &ResourceKey,
     mut look: Option<Look<'_, ResourceKey>>,
     context: &Context,
-) -> report::Reported {
+) -> Reported {
     let api = context.metadata(&key.0);
     let object = Arc::new(PartialObjectMeta {
         types: None,
@@ -208,11 +216,16 @@ fn refer(resource: &JsonWebKeySet, context: &Context) {
     context.config_map_references.refer_to(&key, [(Role::Output, public)]);
 }
 
-/// One resource must not keep its place for as long as the other side likes.
+/// `work` within its bounds, or the failure that says which it broke.
 async fn limited<T>(
     context: &Context,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let limited = tokio::time::timeout(context.pass_limit, work).await;
-    limited.unwrap_or_else(|_| Err(error::took_too_long()))
+    bounded(context.pass_limit, work).await.unwrap_or_else(|breach| {
+        if breach == Breach::Panic {
+            context.metrics.panicked(CONTROLLER);
+            return Err(failures::panicked());
+        }
+        Err(error::took_too_long())
+    })
 }

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::Value;
 
 use super::{
-    contents,
+    contents::{self, MATERIAL_KEY, material_name},
     desired::Desired,
     error::{self, Failure, Reason},
     record::Record,
@@ -21,14 +21,11 @@ use crate::{
     instance::Instance,
     jose::{Jwk, PublicJwk, import},
     kubernetes::{
-        Owner, SecretVersion,
+        ObjectAccess, Owner, SecretVersion,
         outputs::{OutputState, Outputs},
     },
     secret_template,
 };
-
-/// The key of the Secret in which the operator keeps keys.
-pub const MATERIAL_KEY: &str = "jwks.json";
 
 /// The observed state of one set.
 #[derive(Clone)]
@@ -109,12 +106,21 @@ pub struct Sources<'a> {
     pub config_maps: &'a Outputs<ConfigMap>,
     /// The Hydra.
     pub instance: &'a Instance,
+    /// The namespaces whose Secrets and ConfigMaps may be used.
+    pub access: &'a ObjectAccess,
+    /// The namespace of the resource.
+    pub namespace: &'a str,
 }
 
-/// The name of the Secret in which the operator keeps the keys of the resource `name`.
-#[must_use]
-pub fn material_name(name: &str) -> String {
-    format!("{name}-key-material")
+impl Sources<'_> {
+    /// Whether a Secret or ConfigMap, which is `what`, is the operator's to use.
+    pub fn check(&self, what: &str) -> Result<(), Failure> {
+        if self.access.allows(self.namespace) {
+            Ok(())
+        } else {
+            Err(error::not_allowed(what, self.namespace))
+        }
+    }
 }
 
 /// Reads what is there.
@@ -187,14 +193,19 @@ async fn published(from: &Sources<'_>) -> Result<Option<Vec<PublicJwk>>, Failure
     }
 }
 
-async fn read_secret(name: &str, from: &Sources<'_>) -> Result<OutputState, Failure> {
+/// A Secret of the operator's, or that is to be its own.
+pub async fn read_secret(name: &str, from: &Sources<'_>) -> Result<OutputState, Failure> {
+    let what = format!("Secret {name}");
+    from.check(&what)?;
     let read = from.secrets.observe(name, from.owner).await;
-    read.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
+    read.map_err(|error| error::read(&what, &error))
 }
 
 async fn read_config_map(name: &str, from: &Sources<'_>) -> Result<OutputState, Failure> {
+    let what = format!("ConfigMap {name}");
+    from.check(&what)?;
     let read = from.config_maps.observe(name, from.owner).await;
-    read.map_err(|error| error::kubernetes(&format!("read ConfigMap {name}"), &error))
+    read.map_err(|error| error::read(&what, &error))
 }
 
 /// The private keys in a document of ours. What cannot be read is not there.
@@ -235,8 +246,10 @@ async fn imported(
     from: &Sources<'_>,
 ) -> Result<(Vec<Jwk>, OutputStatus), Failure> {
     let name = &source.name;
+    let what = format!("Secret {name}");
+    from.check(&what)?;
     let read = from.secrets.read_data(name).await;
-    let read = read.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
+    let read = read.map_err(|error| error::read(&what, &error))?;
     let Some((version, data)) = read else {
         let message = format!(
             "Secret {name}, which is to hold the keys, is not there: create it, or correct spec.import.secretRef.name"

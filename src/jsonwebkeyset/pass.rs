@@ -10,14 +10,15 @@ use super::{
     cleanup,
     desired::{self, Desired, desired},
     error::{self, Failure},
-    observe::{Observed, Sources, observe},
+    observe::{Observed, observe},
     plan::{Plan, plan},
     record::Record,
     rest,
+    revocation::revoke,
     status::Outcome,
 };
 use crate::{
-    api::{JsonWebKeySet, jsonwebkeyset::KeyStatus},
+    api::JsonWebKeySet,
     controller::{Class, ResourceKey},
     kubernetes::{Owner, SecretVersion, discovery::served},
 };
@@ -29,8 +30,11 @@ pub async fn pass(
     context: &Context,
 ) -> Result<Outcome, Failure> {
     let record = Record::of(resource);
+    let owner = owner(resource);
+    let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
+    let sources = context.sources(&owner, (&secrets, &config_maps), &key.0);
     if let Some(compromised) = record.compromised()
-        && let Some(revoked) = revoke(compromised, resource, context).await?
+        && let Some(revoked) = revoke(compromised, resource, &record, context, &sources).await?
     {
         return Ok(revoked);
     }
@@ -41,11 +45,6 @@ pub async fn pass(
     match plan {
         Plan::Record { keys, intruder } => Ok(Outcome::Recorded { desired, keys, intruder }),
         Plan::Apply(changes) => {
-            let owner = owner(resource);
-            let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-            let instance = &context.instance;
-            let sources =
-                Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
             let written = |kind: &str, name: &str, version: &SecretVersion| {
                 context.written(kind, &(key.0.clone(), name.to_owned()), version);
             };
@@ -80,8 +79,7 @@ pub async fn decide<'a>(
     let lease = context.rivals.begin(key, is_own)?;
     let owner = owner(resource);
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-    let instance = &context.instance;
-    let sources = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let sources = context.sources(&owner, (&secrets, &config_maps), &key.0);
     // Of a set about which nothing is known that would have to be done, nothing is known to be wrong either.
     let idle = rest::at_rest(resource, key, context, Timestamp::now()).is_some();
     let observed = observe(&desired, &record, (context.linked_to)(key), &sources).await;
@@ -100,26 +98,6 @@ pub async fn decide<'a>(
     Ok((Decision { desired, observed, plan }, lease))
 }
 
-/// Removes a compromised key from Hydra, whatever else may be wrong with the resource. None: it is one of Hydra's own sets, which
-/// is to have another key first.
-async fn revoke(
-    compromised: &KeyStatus,
-    resource: &JsonWebKeySet,
-    context: &Context,
-) -> Result<Option<Outcome>, Failure> {
-    let (set, is_system) = desired::set(resource, &context.permissions)?;
-    if is_system {
-        return Ok(None);
-    }
-    let hydra = context.instance.hydra();
-    let failed = |error| error::hydra(&format!("revoke key {}", compromised.kid), &error);
-    let stored = hydra.get_key_set(&set).await.map_err(failed)?;
-    if let Some(stored) = stored.as_ref().and_then(|set| set.get(&compromised.kid)) {
-        hydra.delete_key(&set, stored).await.map_err(failed)?;
-    }
-    Ok(Some(Outcome::Revoked { kid: compromised.kid.clone() }))
-}
-
 /// The way back: what deletion asks for.
 pub async fn part(
     resource: &JsonWebKeySet,
@@ -131,8 +109,7 @@ pub async fn part(
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
     let (owner, record) = (owner(resource), Record::of(resource));
     let (secrets, config_maps) = (context.secrets(&key.0), context.config_maps(&key.0));
-    let instance = &context.instance;
-    let from = Sources { owner: &owner, secrets: &secrets, config_maps: &config_maps, instance };
+    let from = context.sources(&owner, (&secrets, &config_maps), &key.0);
     let (permissions, now) = (&context.permissions, Timestamp::now());
     let notices = cleanup::cleanup(resource, &record, permissions, definition, &from, now).await?;
     context.events.publish(&resource.object_ref(&()), notices);

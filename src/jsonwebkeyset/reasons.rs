@@ -89,6 +89,12 @@ explain! { Reason;
                 type was changed, or it is immutable",
         remedy: "retried; the message has the cause",
     }
+    SecretsNotAllowed {
+        cause: "the resource needs a Secret or ConfigMap, and the operator may use those of some namespaces alone \
+                (`--secret-namespaces`), and this one is not among them; or the API server refused to show it for missing rights",
+        remedy: "ask for the namespace to be [added](operating.md#rights), move the resource, or take `outputs` and `import` out of \
+                 it; keys that Hydra has stay as they are",
+    }
     InvalidSpec {
         cause: "the spec contradicts itself, such as an interval that is not longer than `publishBefore`",
         remedy: "correct what the message names",
@@ -96,6 +102,10 @@ explain! { Reason;
     KubernetesError {
         cause: "the Kubernetes API failed, or a pass took too long",
         remedy: "retried; the message has the cause",
+    }
+    InternalError {
+        cause: "a bug of the operator: the pass ended in a panic, and the other resources are not touched by it",
+        remedy: "report it with the line of the log that says `Panicked`; an edit of the resource may avoid it",
     }
     Undecodable {
         cause: "the stored object is not a `JsonWebKeySet`, such as one stored under another definition",

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     api::{JsonWebKeySet, JsonWebKeySetSpec},
     controller::{
-        Class, ResourceKey,
+        Class, Reported, ResourceKey,
         backoff::{self, chance, jittered},
         failures, resync,
     },
@@ -29,9 +29,6 @@ use crate::{
 
 /// How often it is looked whether Hydra publishes a key that it has.
 const PUBLICATION_DELAY: Duration = Duration::from_secs(5);
-
-/// What kube-runtime shall do next, and the result for the metrics.
-pub type Reported = (Action, ReconcileResult);
 
 /// Nothing to tell, and nothing to do before something changes.
 pub fn unchanged() -> Reported {
@@ -110,6 +107,11 @@ pub async fn report(resource: &JsonWebKeySet, outcome: Outcome, context: &Contex
 /// The end of the pass could not be told, because the Kubernetes API does not answer, or not in time.
 pub fn given_up(key: ResourceKey, context: &Context) -> Reported {
     tracing::warn!("Could not tell how a pass ended: the Kubernetes API does not answer");
+    again(key, context)
+}
+
+/// The pass is to be made again, after a time that grows with each failure.
+pub fn again(key: ResourceKey, context: &Context) -> Reported {
     let failures = context.backoff.failed(key);
     (Action::requeue(backoff::delay(failures, chance())), ReconcileResult::Error)
 }

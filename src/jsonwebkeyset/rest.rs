@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     Context,
+    contents::material_name,
     desired::{Desired, desired},
-    observe::{Linked, material_name},
+    observe::Linked,
     record::Record,
     rotation::{Key, Sight, Substance, Wishes, turn},
     status::tells_who_is_waited_for,

@@ -9,7 +9,7 @@ pub use self::standing::{standing, tells_who_is_waited_for};
 use super::{
     apply::Applied,
     desired::Desired,
-    error::{Failure, LONGEST_MESSAGE},
+    error::{Failure, LONGEST_MESSAGE, Reason},
     plan::Recorded,
     rotation::{Key, active},
 };
@@ -64,6 +64,13 @@ pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> Js
         return former;
     }
     let generation = resource.metadata.generation;
+    let keeps_ready = condition::ready_outlives_suspension(
+        &former.conditions,
+        former.observed_generation,
+        generation,
+        resource.spec.suspend == Some(true),
+        Reason::Suspended.as_str(),
+    );
     let mut status = JsonWebKeySetStatus {
         last_handled_reconcile_at: resource
             .reconcile_requested_at()
@@ -92,7 +99,7 @@ pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> Js
         }
         Outcome::Suspended => {
             let message = "reconciliation is suspended; the keys and the outputs stay as they are";
-            Some(Shown::suspended(message))
+            Some(Shown::suspended(message, keeps_ready))
         }
         Outcome::Failed(failure) => Some(Shown::failed(failure)),
     };

@@ -33,6 +33,13 @@ impl ApiError {
     pub fn is_forbidden(&self) -> bool {
         self.code == Some(403)
     }
+
+    /// The request is refused, and will be as long as nobody changes anything: as [`Self::is_forbidden`], or by what the object
+    /// says of itself, such as that it is immutable.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.is_forbidden() || self.code == Some(422)
+    }
 }
 
 impl fmt::Display for ApiError {

@@ -1,6 +1,7 @@
 //! Kubernetes as the operator needs it: ownership, Secrets, outputs, watches, events and status patches.
 //! Nothing here knows Hydra.
 
+pub mod access;
 mod changes;
 pub mod discovery;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod secrets;
 pub mod status;
 pub mod streams;
 
+pub use access::ObjectAccess;
 pub use error::ApiError;
 pub use outputs::Outputs;
 pub use ownership::{Lookup, Owner, SecretState, SecretVersion, StoredCredentials};

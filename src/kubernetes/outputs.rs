@@ -16,9 +16,10 @@ use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use secrecy::SecretSlice;
-use serde_json::{Value, json};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde_json::{Map, Value, json};
 
+use self::kind::DATA;
 pub use self::{
     content::{HeldOutput, Obstacle, OutputContent},
     kind::OutputKind,
@@ -198,7 +199,7 @@ impl<K: OutputKind> Outputs<K> {
         (owner, api_version): (&Owner, &str),
         read: &SecretVersion,
         content: &OutputContent,
-    ) -> Result<HeldOutput, OutputError> {
+    ) -> Result<HeldOutput, ApiError> {
         let mut labels = content.labels.clone();
         labels.extend(self.marks.clone());
         let mut object = json!({
@@ -226,12 +227,32 @@ impl<K: OutputKind> Outputs<K> {
         name: &str,
         read: &SecretVersion,
         mut patch: Value,
-    ) -> Result<HeldOutput, OutputError> {
+    ) -> Result<HeldOutput, ApiError> {
         patch["metadata"]["uid"] = json!(read.uid);
         patch["metadata"]["resourceVersion"] = json!(read.resource_version);
         let params =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         Ok(HeldOutput::of(&self.api.patch(name, &params, &Patch::Strategic(&patch)).await?))
+    }
+
+    /// Replaces values of the object `name`, or removes those that are none, provided that it is still what was read. All else in it
+    /// stays as it is. One that changed or was replaced meanwhile is a conflict.
+    pub async fn replace(
+        &self,
+        name: &str,
+        held: &HeldOutput,
+        values: &BTreeMap<String, Option<SecretString>>,
+    ) -> Result<(), ApiError> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let encoded = |text: &SecretString| K::encoded(text.expose_secret());
+        let data: Map<_, _> = values
+            .iter()
+            .map(|(key, text)| (key.clone(), text.as_ref().map_or(Value::Null, encoded)))
+            .collect();
+        self.patch(name, held.version(), json!({ (DATA): data })).await?;
+        Ok(())
     }
 
     /// Deletes the object `name`, provided that it is still the version that was read. One that is

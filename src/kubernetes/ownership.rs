@@ -39,6 +39,9 @@ pub struct Lookup {
     /// Whether the client authenticates with a client secret, so that a Secret of the user's must
     /// hold one.
     pub needs_secret: bool,
+    /// A label that a Secret of a user's has to carry with the value `true`: the resource itself says which of its keys
+    /// are read, and whoever writes it may not be allowed to read the Secret.
+    pub mark: Option<&'static str>,
 }
 
 /// Which version of which Secret: changes with every write to it.
@@ -137,6 +140,8 @@ pub enum Foreign {
     Lacks(Vec<String>),
     /// Not written by the operator, and the value of this key is not UTF-8 text.
     NotText(String),
+    /// Not written by the operator, and without this label.
+    Unmarked(&'static str),
 }
 
 /// Decides whose `secret` is. `labels`: those that the operator gives to Secrets that it writes.
@@ -181,7 +186,15 @@ fn users(secret: &Secret, lookup: &Lookup, labels: &BTreeMap<String, String>) ->
     if let Some(key) = needed(keys, lookup).find(|key| text(secret, key).is_none()) {
         return SecretState::Foreign(Foreign::NotText(key.clone()));
     }
-    SecretState::Users(stored(secret, keys, labels))
+    let stored = stored(secret, keys, labels);
+    let has = |mark: &str| secret.labels().get(mark).is_some_and(|value| value == "true");
+    match lookup.mark {
+        // What was written here for a resource that let go of it holds nothing else.
+        Some(mark) if !has(mark) && !stored.created_here => {
+            SecretState::Foreign(Foreign::Unmarked(mark))
+        }
+        _ => SecretState::Users(stored),
+    }
 }
 
 fn needed<'a>(keys: &'a KeyPair, lookup: &Lookup) -> impl Iterator<Item = &'a String> {
@@ -247,6 +260,7 @@ mod tests {
             accepted: vec![KeyPair::new("client_id", "client_secret")],
             traces: vec![KeyPair::new("CLIENT_ID", "former")],
             needs_secret,
+            mark: None,
         }
     }
 
@@ -277,6 +291,24 @@ mod tests {
             SecretState::Users(_) => "user's".into(),
             SecretState::Inherited { former, .. } => format!("inherited from {former}"),
             SecretState::Foreign(foreign) => format!("{foreign:?}"),
+        }
+    }
+
+    #[test]
+    fn a_users_secret_carries_the_mark_where_one_is_asked_for() {
+        let made_here = [("managed-by".to_owned(), "here".to_owned())].into();
+        for (label, asked, expected) in [
+            (None, None, "user's"),
+            (None, Some("mark"), r#"Unmarked("mark")"#),
+            (Some(("mark", "false")), Some("mark"), r#"Unmarked("mark")"#),
+            (Some(("mark", "true")), Some("mark"), "user's"),
+            (Some(("managed-by", "here")), Some("mark"), "user's"),
+        ] {
+            let mut secret = secret(vec![], &[("CLIENT_ID", b"i"), ("CLIENT_SECRET", b"s")]);
+            secret.metadata.labels = label.map(|(key, value)| [(key.into(), value.into())].into());
+            let lookup = Lookup { mark: asked, ..lookup(true) };
+            let state = classify(Some(&secret), &owner(), &lookup, &made_here);
+            assert_eq!(describe(&state), expected, "{label:?}");
         }
     }
 

@@ -19,6 +19,9 @@ use crate::{admin::Gate, fence::Fence, kubernetes::ApiError, metrics::Metrics};
 /// How long the release may delay the end of the process.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
+/// No attempt at a renewal has failed since the last one: none was made, or its answer was not seen.
+const NOTHING_FAILED: &str = "no attempt has failed, so this process did not run for some time";
+
 /// One replica, and all that it knows of the Lease.
 pub(super) struct Elector {
     pub(super) api: Api<Lease>,
@@ -66,7 +69,7 @@ impl Elector {
         let mut trouble = None;
         while !stop.is_cancelled() {
             self.check(trouble.as_ref())?;
-            let started = Instant::now();
+            let (started, until) = (Instant::now(), self.until);
             // A connection that hangs must leave time for another.
             let limit = self.bounded(started + timing.renew / 2);
             let attempt = timeout_at(limit, self.attempt()).await.unwrap_or_else(|_| {
@@ -74,7 +77,10 @@ impl Elector {
             });
             let pause = match attempt {
                 Ok(pause) => {
-                    trouble = None;
+                    // Until it is renewed, what kept it from that is worth telling.
+                    if self.until.is_none() || self.until != until {
+                        trouble = None;
+                    }
                     pause
                 }
                 Err(error) => {
@@ -105,8 +111,9 @@ impl Elector {
                 Err(Lost::Taken { lease, holder: holder.to_owned() })
             }
             _ if Instant::now() >= until => {
-                let trouble =
-                    trouble.map_or("this process stood still".into(), ToString::to_string);
+                let trouble = trouble.map_or(NOTHING_FAILED.to_owned(), |error| {
+                    format!("the last attempt that failed: {error}")
+                });
                 Err(Lost::Expired { lease, deadline: self.contender.timing.renew, trouble })
             }
             _ => Ok(()),

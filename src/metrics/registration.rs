@@ -6,7 +6,6 @@ use prometheus_client::{
 };
 
 use super::{Metrics, process::Process};
-use crate::telemetry::VERSION;
 
 /// Upper bounds in seconds, from a pass without any request to one that waited for time-outs.
 const BUCKETS: [f64; 14] =
@@ -48,6 +47,11 @@ impl Metrics {
     fn register_controller_runtime(&self, registry: &mut Registry) {
         registry.register("reconcile", "Passes by result", self.reconciles.clone());
         registry.register("reconcile_errors", "Passes that failed", self.reconcile_errors.clone());
+        registry.register(
+            "reconcile_panics",
+            "Passes that panicked",
+            self.reconcile_panics.clone(),
+        );
         registry.register_with_unit(
             "reconcile_time",
             "Duration of a pass",
@@ -78,7 +82,11 @@ impl Metrics {
     }
 
     fn register_operator(&self, registry: &mut Registry) {
-        registry.register("build", "The running program", Info::new([("version", VERSION)]));
+        registry.register(
+            "build",
+            "The running program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         registry.register(
             "outcomes",
             "Passes by the reason of the condition that they ended with",

@@ -89,17 +89,18 @@ pub async fn farewell(
     holders: Holders,
     removes_duplicates: bool,
 ) -> Result<Farewell, Failure> {
-    let SecretSource { owner, lookup, secrets } = *from;
+    let SecretSource { owner, lookup, secrets, access } = *from;
     let name = secret_name(resource, record);
     let secret = async || {
         let secret = secrets.observe(name, owner, lookup).await;
-        secret.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
+        secret.map_err(|error| error::secret_read(name, &error))
     };
     let policy = resource.spec.deletion_policy.as_ref();
     match disposal(policy, resource.is_released(), definition) {
         Disposal::Revoke => {}
         Disposal::Release => return Ok(Farewell::Release),
         Disposal::Orphan => {
+            access.clone()?;
             return Ok(Farewell::Orphan(match secret().await? {
                 SecretState::Ours(stored) => Some(stored.version),
                 SecretState::Absent
@@ -110,10 +111,10 @@ pub async fn farewell(
         }
         Disposal::AskAgain => return Err(not_served()),
     }
-    // Only a resource without a record needs its Secret to find its client.
+    // Only a resource without a record needs its Secret to find its client; where that is out of reach, the owner is left.
     let stored = match &record.client_id {
-        Some(_) => None,
-        None => stored_id(&secret().await?),
+        None if access.is_ok() => stored_id(&secret().await?),
+        None | Some(_) => None,
     };
     let found = async {
         let mut found = Vec::new();

@@ -7,7 +7,7 @@ use kube::{Api, Client, core::PartialObjectMeta};
 use super::{
     claims::Conflicts,
     desired::needs_secret,
-    error::{Failure, Reason},
+    error::{self, Failure, Reason},
     hydra_admin::{Rules, place},
     key_sets::KeySets,
     observe_only::Observer,
@@ -21,7 +21,7 @@ use crate::{
     controller::{Backoff, Looks, Passes, ResourceKey, Statuses},
     instance::Instance,
     instances::{Instances, Target},
-    kubernetes::{KeyPair, Lookup, Secrets, events::Events, referrers::Referrers},
+    kubernetes::{KeyPair, Lookup, ObjectAccess, Secrets, events::Events, referrers::Referrers},
     metrics::Metrics,
 };
 
@@ -29,6 +29,8 @@ use crate::{
 pub struct Context {
     /// Client of the Kubernetes API.
     pub client: Client,
+    /// Whose Secrets may be used.
+    pub access: ObjectAccess,
     /// The Hydras that hold the clients.
     pub instances: Instances,
     /// Which of them resources may ask for.
@@ -108,6 +110,15 @@ impl Context {
     #[must_use]
     pub fn lookup(&self, spec: &OAuth2ClientSpec, record: &Record) -> Lookup {
         secret_shape::lookup(spec, &self.secret_keys, record, needs_secret(spec))
+    }
+
+    /// Whether the Secrets of `namespace` are the operator's to use.
+    pub fn check_access(&self, namespace: &str) -> Result<(), Failure> {
+        if self.access.allows(namespace) {
+            Ok(())
+        } else {
+            Err(error::secrets_not_allowed(namespace))
+        }
     }
 
     /// The Secrets of `namespace`.

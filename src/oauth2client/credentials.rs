@@ -320,6 +320,16 @@ fn foreign_secret(desired: &Desired, foreign: &Foreign) -> Failure {
              spec.secretName, delete the Secret, or add the missing data to use it as it is",
             keys.join(" and ")
         ),
+        Foreign::Unmarked(mark) => {
+            let message = format!(
+                "Secret {name} was not made for this resource; that keys of it are used which \
+                 spec.secretKeys names has to be allowed by its label {mark}=true"
+            );
+            if desired.require_existing_secret {
+                return waiting(message);
+            }
+            message
+        }
         Foreign::NotText(key) => format!(
             "Secret {name} was not made for this resource, and the value of {key} is not text"
         ),

@@ -51,12 +51,16 @@ pub enum Reason {
     WaitingForKeySet,
     /// The Secret could not be stored: quota, admission policy, or missing rights. Retried.
     SecretRefused,
+    /// The administrator does not let the operator use the Secrets of the namespace.
+    SecretsNotAllowed,
     /// The spec contradicts itself.
     InvalidSpec,
     /// `spec.hydraAdmin` asks for a Hydra that the administrator does not allow.
     HydraAdminNotAllowed,
     /// The Kubernetes API failed. Retried.
     KubernetesError,
+    /// The operator has a bug.
+    InternalError,
     /// The resource does not decode as an `OAuth2Client`.
     Undecodable,
 }
@@ -86,9 +90,11 @@ impl Reason {
             Self::WaitingForSecret => "WaitingForSecret",
             Self::WaitingForKeySet => "WaitingForKeySet",
             Self::SecretRefused => "SecretRefused",
+            Self::SecretsNotAllowed => "SecretsNotAllowed",
             Self::InvalidSpec => "InvalidSpec",
             Self::HydraAdminNotAllowed => "HydraAdminNotAllowed",
             Self::KubernetesError => "KubernetesError",
+            Self::InternalError => "InternalError",
             Self::Undecodable => "Undecodable",
         }
     }
@@ -98,7 +104,7 @@ impl Reason {
     #[must_use]
     pub const fn status_code(self, registered: bool) -> &'static str {
         match self {
-            Self::SecretRefused => "SECRET_CREATION_FAILED",
+            Self::SecretRefused | Self::SecretsNotAllowed => "SECRET_CREATION_FAILED",
             Self::WaitingForSecret => "SECRET_NOT_FOUND",
             // The rule that lets `clientId` be added reads it.
             Self::AmbiguousClients => "AMBIGUOUS_CLIENTS",
@@ -119,6 +125,7 @@ impl Reasons for Reason {
     const HYDRA_FORBIDDEN: Self = Self::HydraForbidden;
     const REJECTED_BY_HYDRA: Self = Self::RejectedByHydra;
     const KUBERNETES_ERROR: Self = Self::KubernetesError;
+    const INTERNAL_ERROR: Self = Self::InternalError;
 }
 
 /// Classifies an error of Hydra's admin API. `doing` completes "could not …".
@@ -144,6 +151,18 @@ pub fn discovery(error: &HydraError, idle: bool) -> Failure {
 #[must_use]
 pub fn kubernetes(doing: &str, error: &ApiError) -> Failure {
     failures::kubernetes(doing, error)
+}
+
+/// The Secrets of `namespace` are not the operator's to use.
+#[must_use]
+pub fn secrets_not_allowed(namespace: &str) -> Failure {
+    failures::not_allowed(&format!("Secrets of namespace {namespace}"), Reason::SecretsNotAllowed)
+}
+
+/// Classifies a refused look at the Secret `name`.
+#[must_use]
+pub fn secret_read(name: &str, error: &ApiError) -> Failure {
+    failures::kubernetes_read(&format!("Secret {name}"), error, Reason::SecretsNotAllowed)
 }
 
 /// A pass ran into its limit: requests to the Kubernetes API are repeated by its client for longer

@@ -62,7 +62,12 @@ use self::{
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
-    controller::{ResourceKey, looks::Look},
+    controller::{
+        Reported, ResourceKey,
+        bounds::{Breach, bounded},
+        failures,
+        looks::Look,
+    },
     kubernetes::referrers::SecretRef,
     metrics::Controller,
 };
@@ -92,14 +97,20 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         }
     };
     // The pass has its own limit, within which it can tell how it ended; this one is for the rest.
-    let limited = tokio::time::timeout(context.pass_limit * 2, work).instrument(span).await;
-    let (action, result) = limited.unwrap_or_else(|_| report::given_up(key(), &context));
+    let ended = bounded(context.pass_limit * 2, work).instrument(span).await;
+    let (action, result) = ended.unwrap_or_else(|breach| match breach {
+        Breach::Panic => {
+            context.metrics.panicked(CONTROLLER);
+            report::again(key(), &context)
+        }
+        Breach::Time => report::given_up(key(), &context),
+    });
     timer.finish(result);
     Ok(action)
 }
 
 /// Suspended resources are written nowhere but to their status, so they get no finalizer either.
-async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported {
+async fn dispatch(resource: OAuth2Client, context: &Context) -> Reported {
     let key = key_of(&resource);
     let now = Instant::now();
     // The watch may show it for a moment longer.
@@ -123,6 +134,10 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
     if resource.is_suspended() {
         return report::report(&resource, Outcome::Suspended, context).await;
     }
+    // It gets no finalizer either: there is nothing that its deletion would have to wait for.
+    if let Err(failure) = context.check_access(&key.0) {
+        return report::report(&resource, Outcome::Failed(failure), context).await;
+    }
     let look = context.looks.take(&key);
     let secret = context.referrers.version(&secret_of(&resource));
     let record = context.record(&resource);
@@ -140,11 +155,7 @@ async fn dispatch(resource: OAuth2Client, context: &Context) -> report::Reported
 }
 
 /// An object that does not decode is told so, and deleted like any other.
-async fn undecodable(
-    invalid: &InvalidObject,
-    key: ResourceKey,
-    context: &Context,
-) -> report::Reported {
+async fn undecodable(invalid: &InvalidObject, key: ResourceKey, context: &Context) -> Reported {
     match undecodable::read(invalid, &key, context).await {
         Ok(Some(resource)) if resource.metadata.deletion_timestamp.is_some() => {
             Box::pin(dispatch(resource, context)).await
@@ -164,7 +175,7 @@ async fn finalize(
     resource: Arc<OAuth2Client>,
     mut look: Option<Look<'_, ResourceKey>>,
     context: &Context,
-) -> report::Reported {
+) -> Reported {
     let api = context.metadata(&resource.namespace().unwrap_or_default());
     let object = PartialObjectMeta {
         types: None,
@@ -184,7 +195,7 @@ async fn finalize(
             Ok(reported.0.clone())
         }
         Event::Cleanup(_) => {
-            let revoked = limited(context, &resource, revoke(&resource, context)).await;
+            let revoked = limited(context, &resource, Box::pin(revoke(&resource, context))).await;
             if let Err(failure) = &revoked {
                 let outcome = Outcome::Failed(failure.clone());
                 reported = report::report(&resource, outcome, context).await;
@@ -263,14 +274,17 @@ fn secret_of(resource: &OAuth2Client) -> SecretRef {
     (resource.namespace().unwrap_or_default(), resource.spec.secret_name.clone())
 }
 
-/// One resource must not keep its place for as long as the other side likes.
+/// `work` within its bounds, or the failure that says which it broke.
 async fn limited<T>(
     context: &Context,
     resource: &OAuth2Client,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let limited = tokio::time::timeout(context.pass_limit, work).await;
-    limited.unwrap_or_else(|_| {
+    bounded(context.pass_limit, work).await.unwrap_or_else(|breach| {
+        if breach == Breach::Panic {
+            context.metrics.panicked(CONTROLLER);
+            return Err(failures::panicked());
+        }
         let secret = context.referrers.version(&secret_of(resource));
         Err(error::took_too_long(context.record(resource).is_at_rest(secret.as_ref())))
     })

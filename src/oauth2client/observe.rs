@@ -67,6 +67,8 @@ pub struct SecretSource<'a> {
     pub lookup: &'a Lookup,
     /// The Secrets of its namespace.
     pub secrets: &'a Secrets,
+    /// That these are the operator's to use, or why they are not.
+    pub access: &'a Result<(), Failure>,
 }
 
 /// Where a pass reads from.
@@ -159,9 +161,9 @@ fn duplicates(
 }
 
 async fn read_secret(name: &str, from: &Sources<'_>) -> Result<SecretState, Failure> {
-    let SecretSource { owner, lookup, secrets } = from.secret;
+    let SecretSource { owner, lookup, secrets, .. } = from.secret;
     let read = secrets.observe(name, owner, lookup).await;
-    read.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))
+    read.map_err(|error| error::secret_read(name, &error))
 }
 
 /// Finds the client by its id, or by its owner mark where the id is unknown or in doubt.

@@ -11,12 +11,11 @@ use super::{
     error::Failure,
     pass::{decide, parting},
     plan::{ClientStep, Duplicates, Plan},
-    report::Reported,
 };
 use crate::{
     api::{FINALIZER, OAuth2Client},
     controller::{
-        ResourceKey,
+        Reported, ResourceKey,
         observer::{self, NOTHING, Surroundings},
     },
     hydra::ClientId,
@@ -212,6 +211,7 @@ pub async fn intent(
     if resource.is_suspended() {
         return Ok(Intent::nothing("the resource is suspended"));
     }
+    context.check_access(&key.0)?;
     let (decision, _lease) = Box::pin(decide(resource, key, context)).await?;
     let mut intent = describe(&decision.plan, &decision.desired.secret_name);
     if let Some(id) = decision.relocation.revokes() {

@@ -111,7 +111,9 @@ pub async fn decide<'a>(
     let lookup = context.lookup(&resource.spec, &record);
     let lease = context.conflicts.begin(key)?;
 
-    let secret = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    let access = context.check_access(&key.0);
+    let secret =
+        SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets, access: &access };
     let last_sent = |id: &ClientId, secret: &_| {
         let bearer = Bearer { instance: instance.name(), id: id.as_str() };
         context.sent.last(key, bearer, secret)
@@ -209,13 +211,14 @@ pub async fn parting<T>(
     context: &Context,
     part: impl AsyncFnOnce(Served, &Record, &SecretSource<'_>, Holders) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let secrets = context.secrets(&resource.namespace().unwrap_or_default());
+    let namespace = resource.namespace().unwrap_or_default();
+    let (secrets, access) = (context.secrets(&namespace), context.check_access(&namespace));
     let (owner, record) = (owner(resource), Record::of(resource));
     let definition = served::<OAuth2Client>(&context.client)
         .await
         .map_err(|error| error::kubernetes("read which resources are served", &error))?;
     let lookup = context.lookup(&resource.spec, &record);
-    let from = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets };
+    let from = SecretSource { owner: &owner, lookup: &lookup, secrets: &secrets, access: &access };
     let holders = find_holders(resource, &record, &from, context).await;
     part(definition, &record, &from, holders).await
 }

@@ -60,8 +60,9 @@ explain! { Reason;
     SecretNotOwned {
         cause: "the Secret [belongs](oauth2client.md#conflicts-between-resources) to another \
                 `OAuth2Client`, which the message names, or was not made by the operator and lacks \
-                the keys or has values that are not text",
-        remedy: "choose another `secretName`, complete the Secret, or delete it",
+                the keys, has values that are not text, or lacks the label \
+                `hydra.ory.sh/credentials=true` although the resource names its keys",
+        remedy: "choose another `secretName`, complete or label the Secret, or delete it",
     }
     InvalidSecret {
         cause: "the id or the secret in the Secret cannot be used (empty, too short, too long, \
@@ -84,6 +85,12 @@ explain! { Reason;
                 rights",
         remedy: "retried; the message has the cause",
     }
+    SecretsNotAllowed {
+        cause: "the operator may use Secrets of some namespaces alone (`--secret-namespaces`), and this one is not among them; or \
+                the API server refused to show the Secret for missing rights",
+        remedy: "ask for the namespace to be [added](operating.md#rights), or move the resource; a client that Hydra has stays as \
+                 it is",
+    }
     InvalidSpec {
         cause: "the spec contradicts itself, such as `private_key_jwt` without keys",
         remedy: "correct what the message names",
@@ -98,6 +105,10 @@ explain! { Reason;
     KubernetesError {
         cause: "the Kubernetes API failed, or a pass took too long",
         remedy: "retried; the message has the cause",
+    }
+    InternalError {
+        cause: "a bug of the operator: the pass ended in a panic, and the other resources are not touched by it",
+        remedy: "report it with the line of the log that says `Panicked`; an edit of the resource may avoid it",
     }
     Undecodable {
         cause: "the stored object is not an `OAuth2Client`, such as one stored under another \

@@ -19,16 +19,13 @@ use super::{
 use crate::{
     api::OAuth2Client,
     controller::{
-        Class, ResourceKey,
+        Class, Reported, ResourceKey,
         backoff::{self, chance},
         failures, resync,
     },
     kubernetes::{self, ApiError, status::Guard},
     metrics::ReconcileResult,
 };
-
-/// What kube-runtime shall do next, and the result for the metrics.
-pub type Reported = (Action, ReconcileResult);
 
 /// Nothing to tell, and nothing to do before something changes.
 pub fn unchanged() -> Reported {
@@ -110,6 +107,11 @@ pub async fn report(resource: &OAuth2Client, outcome: Outcome, context: &Context
 /// time.
 pub fn given_up(key: ResourceKey, context: &Context) -> Reported {
     tracing::warn!("Could not tell how a pass ended: the Kubernetes API does not answer");
+    again(key, context)
+}
+
+/// The pass is to be made again, after a time that grows with each failure.
+pub fn again(key: ResourceKey, context: &Context) -> Reported {
     let failures = context.backoff.failed(key);
     (Action::requeue(backoff::delay(failures, chance())), ReconcileResult::Error)
 }

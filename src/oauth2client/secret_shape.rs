@@ -10,7 +10,7 @@ use super::{
     record::Record,
 };
 use crate::{
-    api::OAuth2ClientSpec,
+    api::{CREDENTIALS_LABEL, OAuth2ClientSpec},
     hydra::{ClientId, ClientSecret, WellKnown},
     kubernetes::{KeyPair, Lookup, SecretContent, secret_content::OPAQUE},
     secret_template::{self, InvalidTemplate, check_metadata, further_data},
@@ -51,8 +51,10 @@ pub fn lookup(
     needs_secret: bool,
 ) -> Lookup {
     let maesters = KeyPair::new(MAESTER_KEYS.0, MAESTER_KEYS.1);
+    let keys = keys(spec, default);
     Lookup {
-        keys: keys(spec, default),
+        mark: (keys != *default).then_some(CREDENTIALS_LABEL),
+        keys,
         recorded: record.keys.clone(),
         accepted: accepted(spec).into_iter().collect(),
         // Of a Secret that hydra-maester made nothing is recorded, and either name may have changed.

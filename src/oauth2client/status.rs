@@ -190,19 +190,17 @@ pub fn shown_duplicates(ids: &[String]) -> Vec<String> {
     ids.iter().take(SHOWN_DUPLICATES).cloned().collect()
 }
 
-/// Suspending a resource leaves `Ready` as it stands, about the generation that it is about; an
-/// edit that follows reaches nobody, so it ends `Ready`. Setting `spec.suspend` is itself an edit;
-/// what else that edit changes cannot be told from it.
+/// Suspending a resource leaves `Ready` as it stands, about the generation that it is about.
 fn suspended(resource: &OAuth2Client, former: &OAuth2ClientStatus) -> Conditions {
     let message = "reconciliation is suspended; the client and the Secret stay as they are";
     let [ready, reconciling, stalled] = shown(false, false, false, Reason::Suspended, message);
-    let get = |kind| condition::get(&former.conditions, kind);
-    let reason = get(ConditionType::Stalled).and_then(|stalled| stalled.reason.as_deref());
-    let generation = resource.metadata.generation.unwrap_or_default();
-    let edits = generation - former.observed_generation.unwrap_or_default();
-    let by_spec = resource.spec.suspend == Some(true);
-    let own_edit = i64::from(by_spec && reason != Some(Reason::Suspended.as_str()));
-    let kept = get(ConditionType::Ready).is_some() && edits <= own_edit;
+    let kept = condition::ready_outlives_suspension(
+        &former.conditions,
+        former.observed_generation,
+        resource.metadata.generation,
+        resource.spec.suspend == Some(true),
+        Reason::Suspended.as_str(),
+    );
     [ready.filter(|_| !kept), reconciling, stalled]
 }
 

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use http::{HeaderValue, header::USER_AGENT};
 use kube::{
     Client, Config,
     client::ClientBuilder,
@@ -23,12 +24,22 @@ use crate::{
     telemetry,
 };
 
+/// Who asks, in audit logs and as the manager of fields.
+const NAME: &str = concat!("hydra-operator/", env!("CARGO_PKG_VERSION"));
+
 /// How to reach the Kubernetes API: the kubeconfig that is named, else what kubectl would use, else
 /// the cluster that the process runs in.
 pub(super) async fn kubernetes(settings: &Settings) -> Result<Config, Error> {
-    let Some(path) = &settings.kubeconfig else { return Ok(Config::infer().await?) };
-    let kubeconfig = Kubeconfig::read_from(path)?;
-    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+    let mut config = match &settings.kubeconfig {
+        None => Config::infer().await?,
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(path)?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+    };
+    // Without it, the API server says that the finalizer is of a manager "unknown".
+    config.headers.push((USER_AGENT, HeaderValue::from_static(NAME)));
+    Ok(config)
 }
 
 /// A client of the Kubernetes API whose requests are counted, and whose writes `fence` lets pass.

@@ -1,22 +1,24 @@
 //! One controller per watched scope: the whole cluster, or each of some namespaces.
 
-use std::{collections::HashSet, convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, sync::Arc};
 
-use futures::{FutureExt, StreamExt, channel::mpsc, future::join_all, stream};
+use futures::{StreamExt, channel::mpsc, future::join_all, stream};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
     Api, Client, Resource,
     core::PartialObjectMeta,
     runtime::{
-        Controller,
-        controller::{self, Action},
+        Controller, controller,
         reflector::{ObjectRef, Store, store::Writer},
         watcher,
     },
 };
 use tokio_util::sync::CancellationToken;
 
-use super::key_sets;
+use super::{
+    key_sets,
+    running::{LISTS_LIMIT, api, listed_all, never_fails, queue_failed, until_ended},
+};
 use crate::{
     admin::{Gate, Readiness},
     api::{FINALIZER, OAuth2Client},
@@ -24,13 +26,9 @@ use crate::{
     instance::Instance,
     instances::Target,
     jsonwebkeyset,
-    kubernetes::{ApiError, referrers::SecretEvent, streams},
+    kubernetes::streams,
     oauth2client::{self, Context, Watched, claims::whereabouts, sweep},
 };
-
-/// How long passes wait for the first lists of Secrets and of `JsonWebKeySet`s. Later they read the Secrets one by one, and
-/// those that refer to a set wait.
-pub(super) const LISTS_LIMIT: Duration = Duration::from_secs(15);
 
 /// One watch of resources and one of Secrets: the whole cluster, or one namespace.
 pub(super) struct Scope {
@@ -198,19 +196,21 @@ pub(super) fn run_controller(
         )
     };
     let affected = {
-        let api = scope.api::<PartialObjectMeta<Secret>>(&context.client);
-        let (namespace, context) = (scope.namespace.clone(), context.clone());
+        let places = context.access.within(scope.namespace.as_deref());
+        let mut listed_all = listed_all(&places, secrets_listed);
+        let (client, context) = (context.client.clone(), context.clone());
         let secrets = async move {
             listed.cancelled().await;
             let _ = tokio::time::timeout(LISTS_LIMIT, sets_listed.cancelled()).await;
-            streams::secrets(api, namespace)
+            stream::select_all(places.into_iter().map(|place| {
+                let api = api::<PartialObjectMeta<Secret>>(&client, place.as_deref());
+                streams::secrets(api, place).boxed()
+            }))
         };
         stream::once(secrets).flatten().flat_map(move |event| {
             let affected = context.referrers.affected(&event);
             key_sets::heard(&sets, &event);
-            if matches!(event, SecretEvent::ListEnds { .. }) {
-                secrets_listed.cancel();
-            }
+            listed_all(&event);
             stream::iter(affected)
         })
     };
@@ -233,35 +233,6 @@ pub(super) fn run_controller(
     })
 }
 
-/// `run`, the work of a controller, until it has ended after `shutdown`. `filled` is called once its store is.
-pub(super) async fn until_ended<K>(
-    run: impl Future<Output = ()>,
-    reader: Store<K>,
-    shutdown: CancellationToken,
-    filled: impl FnOnce(),
-) where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
-{
-    let fills = async {
-        streams::filled(&reader).await;
-        filled();
-        std::future::pending::<()>().await;
-    };
-    // Before its store is filled a controller runs no pass, and does not end by itself either.
-    let ends_unfilled = async {
-        shutdown.cancelled().await;
-        if streams::filled(&reader).now_or_never().is_none() {
-            return;
-        }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = run => {}
-        () = fills => {}
-        () = ends_unfilled => {}
-    }
-}
-
 /// Without the right to list these, or while that fails, there are passes nevertheless.
 async fn limited(secrets: CancellationToken, sets: CancellationToken) {
     let until = async |listed: CancellationToken, what| {
@@ -282,39 +253,5 @@ fn observe(event: &watcher::Event<Watched>, listed: &CancellationToken, context:
         }
         watcher::Event::InitDone => listed.cancel(),
         watcher::Event::Init => {}
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "kube-runtime's signature")]
-pub(super) fn never_fails<K, C>(_: Arc<K>, error: &Infallible, _: Arc<C>) -> Action {
-    match *error {}
-}
-
-/// Tells what went wrong in the queue of the controller of `kind`. `forget` is called for a resource that is gone.
-pub(super) fn queue_failed(
-    kind: &str,
-    error: &controller::Error<Infallible, watcher::Error>,
-    forget: impl FnOnce(&ResourceKey),
-) {
-    match error {
-        // What it owned was collected after it: there is nothing left to do.
-        controller::Error::ObjectNotFound(object) => {
-            forget(&(object.namespace.clone().unwrap_or_default(), object.name.clone()));
-        }
-        controller::Error::QueueError(error) => {
-            tracing::warn!(error = %ApiError::from(error), "Watching {kind} failed");
-        }
-        other => tracing::warn!(error = %other, "The controller failed"),
-    }
-}
-
-/// The objects of `namespace`, or of all.
-pub(super) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
     }
 }

@@ -60,11 +60,19 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, time::Duration};
+    use std::{
+        convert::Infallible,
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
 
+    use axum::Router;
+    use http::StatusCode;
+    use kube::{Client, Config};
     use tokio::time::Instant;
 
     use super::*;
+    use crate::{metrics::Metrics, operator::connections};
 
     struct Server;
 
@@ -102,6 +110,76 @@ mod tests {
                 assert_eq!(passes(method).await, is_open, "{method}");
             }
             assert!(passes(&Method::GET).await);
+        }
+    }
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// The methods of the requests that have arrived.
+    type Arrived = Arc<Mutex<Vec<Method>>>;
+
+    /// The client that the operator has, behind `fence`, of a server that asks to repeat its first write, right after
+    /// `first` was called.
+    async fn connected(
+        fence: &Fence,
+        first: impl Fn() + Clone + Send + Sync + 'static,
+    ) -> (Client, Arrived) {
+        let arrived = Arrived::default();
+        let seen = arrived.clone();
+        let answer = async move |method: Method| {
+            let mut seen = seen.lock().unwrap();
+            let is_first = method != Method::GET && !seen.contains(&method);
+            seen.push(method);
+            if is_first {
+                first();
+                return (StatusCode::SERVICE_UNAVAILABLE, "{}");
+            }
+            (StatusCode::OK, "{}")
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async { axum::serve(listener, Router::new().fallback(answer)).await });
+        // Another test of this process may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = Config::new(url.parse().unwrap());
+        let client = connections::client(config, &Metrics::default(), Some(fence)).unwrap();
+        (client, arrived)
+    }
+
+    async fn is_sent(client: &Client, method: &Method) -> bool {
+        let request = Request::builder().method(method).uri("/api").body(b"{}".to_vec()).unwrap();
+        client.request_text(request).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn no_write_arrives_once_it_is_closed_and_no_repeated_one_either() {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let count = |arrived: &Arrived, wanted: &Method| {
+                arrived.lock().unwrap().iter().filter(|method| *method == wanted).count()
+            };
+            let fence = Fence::default();
+            let (client, arrived) = connected(&fence, || {}).await;
+            assert!(!is_sent(&client, &method).await, "nobody has won yet");
+            assert!(is_sent(&client, &Method::GET).await);
+            assert_eq!((count(&arrived, &method), count(&arrived, &Method::GET)), (0, 1));
+            fence.open_until(Instant::now() + HOUR);
+            assert!(is_sent(&client, &method).await);
+            assert_eq!(
+                count(&arrived, &method),
+                2,
+                "the client itself repeats what the server asks for"
+            );
+            fence.close();
+            assert!(!is_sent(&client, &method).await);
+            assert!(is_sent(&client, &Method::GET).await);
+            assert_eq!((count(&arrived, &method), count(&arrived, &Method::GET)), (2, 2));
+
+            let fence = Fence::default();
+            fence.open_until(Instant::now() + HOUR);
+            let closing = fence.clone();
+            let (client, arrived) = connected(&fence, move || closing.close()).await;
+            assert!(!is_sent(&client, &method).await);
+            assert_eq!(count(&arrived, &method), 1, "{method} was repeated");
         }
     }
 }

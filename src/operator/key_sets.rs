@@ -16,8 +16,8 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    controllers::{LISTS_LIMIT, api, never_fails, queue_failed, until_ended},
     resources::KeySets,
+    running::{LISTS_LIMIT, api, listed_all, never_fails, queue_failed, until_ended},
 };
 use crate::{
     api::{MANAGED_BY, MANAGED_BY_LABEL},
@@ -45,6 +45,7 @@ pub(super) fn context(
 ) -> Context {
     Context {
         client: clients.client.clone(),
+        access: clients.access.clone(),
         instance: clients.instances.default().clone(),
         permissions,
         events,
@@ -132,21 +133,23 @@ pub(super) fn run(
         // Fails only when the controller has ended.
         let _ = wake.unbounded_send(reference(key));
     });
-    let maps = api::<PartialObjectMeta<ConfigMap>>(&context.client, scope.namespace.as_deref());
+    let places = context.access.within(scope.namespace.as_deref());
     let selector = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
     let maps_listed = CancellationToken::new();
     let outputs = {
-        let (context, listed, known) = (context.clone(), scope.listed.clone(), maps_listed.clone());
-        let namespace = scope.namespace.clone();
+        let (context, listed, client) =
+            (context.clone(), scope.listed.clone(), context.client.clone());
+        let mut listed_all = listed_all(&places, maps_listed.clone());
         let maps = async move {
             listed.cancelled().await;
-            streams::config_maps(maps, &selector, namespace)
+            stream::select_all(places.into_iter().map(|place| {
+                let api = api::<PartialObjectMeta<ConfigMap>>(&client, place.as_deref());
+                streams::config_maps(api, &selector, place).boxed()
+            }))
         };
         stream::once(maps).flatten().flat_map(move |event| {
             let affected = context.config_map_references.affected(&event);
-            if matches!(event, SecretEvent::ListEnds { .. }) {
-                known.cancel();
-            }
+            listed_all(&event);
             stream::iter(affected)
         })
     };

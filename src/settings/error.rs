@@ -5,7 +5,8 @@ use std::{ops::RangeInclusive, time::Duration};
 use super::{
     ALLOW_KEY_SET_NAMES, ALLOW_RESOURCE_HYDRA_ADMIN, CONCURRENCY, CONCURRENT, HYDRA_ADMIN_URL,
     HYDRA_FORWARDED_PROTO, HYDRA_HEADERS_FILE, HYDRA_PUBLIC_URL, LEADER_ELECTION_ID,
-    LEADER_ELECTION_LEASE_DURATION, LOG_LEVEL, OTLP_ENDPOINT, Setting,
+    LEADER_ELECTION_LEASE_DURATION, LOG_LEVEL, NAMESPACES, OTLP_ENDPOINT, SECRET_NAMESPACES,
+    Setting,
 };
 use crate::hydra::InvalidAddress;
 
@@ -56,6 +57,12 @@ pub enum SettingsError {
          team-a/payments.*, separated by commas; names that begin with hydra. or k8s. cannot be allowed so"
     )]
     KeySetName(String),
+    /// Two lists of namespaces, of which one would be enough.
+    #[error(
+        "{NAMESPACES} and {SECRET_NAMESPACES} exclude each other: list only those namespaces in {NAMESPACES} whose Secrets \
+         may be used"
+    )]
+    SecretNamespaces,
     /// One of certificate and key is missing.
     #[error("{given} needs {missing} too: give both files or none")]
     HalfIdentity {

@@ -50,6 +50,8 @@ pub const HYDRA_REQUEST_TIMEOUT: Setting =
 pub const KUBECONFIG: Setting = Setting::new("--kubeconfig", "KUBECONFIG");
 /// The namespaces to watch. The variable is the one that operators commonly read.
 pub const NAMESPACES: Setting = Setting::new("--namespaces", "WATCH_NAMESPACE");
+/// The namespaces whose Secrets and ConfigMaps may be used.
+pub const SECRET_NAMESPACES: Setting = Setting::new("--secret-namespaces", "SECRET_NAMESPACES");
 /// The interval of the sweep.
 pub const RESYNC_INTERVAL: Setting = Setting::new("--resync-interval", "RESYNC_INTERVAL");
 /// The key of the client id in Secrets; hydra-maester has the same variable.

@@ -1,10 +1,7 @@
 //! A cluster of one's own to install into, with Helm.
 
 use k8s_openapi::{
-    api::{
-        apps::v1::Deployment,
-        core::v1::{ConfigMap, Namespace},
-    },
+    api::{apps::v1::Deployment, core::v1::Namespace},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -17,7 +14,7 @@ use crate::{
     documented::documented,
     helm::Helm,
     pod::Pod,
-    support::{ControlPlane, Generation, Hydra, eventually},
+    support::{ControlPlane, Generation, Hydra, crds, eventually},
 };
 
 pub const RELEASE: &str = "hydra-operator";
@@ -77,12 +74,18 @@ impl Cluster {
         for name in DEFINITIONS {
             self.cp.kubectl(&["wait", "--for=condition=Established", &format!("crd/{name}")]);
         }
-        let mut authority = ConfigMap::default();
-        authority.metadata.name = Some("kube-root-ca.crt".to_owned());
-        let content = ("ca.crt".to_owned(), self.cp.ca_certificate().to_owned());
-        authority.data = Some([content].into());
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
-        api.create(&PostParams::default(), &authority).await.unwrap();
+        self.publish_authority().await;
+    }
+
+    /// The `ConfigMap` in the namespace of the operator that a controller publishes.
+    pub async fn publish_authority(&self) {
+        let authority = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": { "name": "kube-root-ca.crt", "namespace": NAMESPACE },
+            "data": { "ca.crt": self.cp.ca_certificate() },
+        });
+        crds::apply(&self.client, authority).await;
     }
 
     pub async fn deployment(&self) -> Option<Deployment> {

@@ -5,11 +5,28 @@ use std::{fs, path::Path};
 const ADDRESS: &str = "http://hydra-admin.hydra:4445";
 
 /// Words that tell one command from the others, for each that a test runs.
-const RUN: [&str; 10] = [
-    INSTALL, UPGRADE, ROLL_BACK, UNINSTALL, TAKE_OVER, NAMESPACED, APPLY, DELETE, LET_GO, KUSTOMIZE,
+const RUN: [&str; 14] = [
+    INSTALL,
+    UPGRADE,
+    ROLL_BACK,
+    UNINSTALL,
+    TAKE_OVER,
+    NAMESPACED,
+    APPLY,
+    DELETE,
+    LET_GO,
+    KUSTOMIZE,
+    LIST_SECRETS,
+    STOP,
+    STOPPED,
+    ELECT,
 ];
 pub const INSTALL: &str = "--create-namespace --set hydra.adminUrl=http://hydra-admin.hydra:4445$";
-pub const UPGRADE: &str = "helm upgrade";
+pub const UPGRADE: &str = "--reset-then-reuse-values$";
+pub const STOP: &str = "--replicas=0$";
+pub const STOPPED: &str = "kubectl -n hydra-operator-system wait --for=delete pod";
+pub const ELECT: &str = "--set leaderElection.enabled=true --force-conflicts$";
+pub const LIST_SECRETS: &str = "rbac.secretNamespaces=";
 pub const ROLL_BACK: &str = "helm rollback";
 pub const UNINSTALL: &str = "helm uninstall";
 pub const TAKE_OVER: &str = "--take-ownership";

@@ -20,7 +20,7 @@ metadata:
 ";
 
 /// The manifests of `deploy/` with their first lines and the options they are rendered with.
-const MANIFESTS: [(&str, &str, &[&str]); 5] = [
+const MANIFESTS: [(&str, &str, &[&str]); 8] = [
     (
         "deploy/rbac/cluster.yaml",
         "\
@@ -36,6 +36,15 @@ const MANIFESTS: [(&str, &str, &[&str]); 5] = [
 # rules.
 ",
         &[RIGHTS[0], RIGHTS[1], "--set=namespaces={watched-namespace}"],
+    ),
+    (
+        "deploy/rbac/secret-namespaces.yaml",
+        "\
+# What the operator may do when it watches all namespaces and uses the Secrets of some: apply this once for each of
+# --secret-namespaces, with its name in place of watched-namespace. ClusterRole and Role together have the rules of
+# cluster.yaml.
+",
+        &[RIGHTS[0], RIGHTS[1], "--set=rbac.secretNamespaces={watched-namespace}"],
     ),
     (
         "deploy/rbac/observe.yaml",
@@ -57,6 +66,16 @@ const MANIFESTS: [(&str, &str, &[&str]); 5] = [
         "deploy/base/deployment.yaml",
         "# The Deployment with the defaults of the chart. An overlay sets HYDRA_ADMIN_URL.\n",
         &["--show-only=templates/deployment.yaml"],
+    ),
+    (
+        "deploy/monitoring/podmonitor.yaml",
+        "# How a Prometheus finds the operator.\n",
+        &["--show-only=templates/podmonitor.yaml", "--set=podMonitor.enabled=true"],
+    ),
+    (
+        "deploy/monitoring/prometheusrule.yaml",
+        "# Alerts; docs/monitoring.md says what to do about each.\n",
+        &["--show-only=templates/prometheusrule.yaml", "--set=prometheusRule.enabled=true"],
     ),
 ];
 const RIGHTS: &[&str] =
@@ -84,6 +103,8 @@ fn of_chart() -> BTreeMap<String, String> {
     let definitions = read("crds/hydra.ory.sh.yaml");
     files.insert(format!("{CHART}/files/crds.yaml"), definitions.clone());
     files.insert("deploy/crds/hydra.ory.sh.yaml".to_owned(), definitions);
+    let dashboard = read(&format!("{CHART}/files/dashboard.json"));
+    files.insert("deploy/monitoring/dashboard.json".to_owned(), dashboard);
     files
 }
 

@@ -5,13 +5,13 @@
 use std::{fs, path::Path};
 
 use kube::api::ListParams;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, NAMESPACE},
     documented::{
-        APPLY, DELETE, INSTALL, KUSTOMIZE, LET_GO, NAMESPACED, ROLL_BACK, TAKE_OVER, UNINSTALL,
-        UPGRADE,
+        APPLY, DELETE, ELECT, INSTALL, KUSTOMIZE, LET_GO, NAMESPACED, ROLL_BACK, STOP, STOPPED,
+        TAKE_OVER, UNINSTALL, UPGRADE,
     },
     helm::CHART,
     resources::Tenant,
@@ -109,6 +109,41 @@ async fn definitions_go_with_the_chart_that_does_not_keep_them() {
     eventually("the definitions are gone", async || cluster.definitions().await.is_empty()).await;
 }
 
+/// Two that work side by side is what must not happen, so the strategy of the Deployment goes with the election.
+#[tokio::test]
+async fn the_election_of_a_leader_is_switched_on_and_off() {
+    let cluster = Cluster::new().await;
+    let mut install = cluster.command(INSTALL);
+    install.push("--set=leaderElection.enabled=false".to_owned());
+    cluster.run_words(&install);
+    cluster.settle().await;
+    assert_eq!(strategy(&cluster).await, (json!("Recreate"), json!(1)));
+    let pod = cluster.pod().await;
+    assert!(!pod.log().contains("Leading"), "{}", pod.log());
+
+    cluster.run(STOP);
+    pod.delete().await;
+    cluster.run(STOPPED);
+    assert_eq!(strategy(&cluster).await, (json!("Recreate"), json!(0)));
+    cluster.run(ELECT);
+    assert_eq!(strategy(&cluster).await, (json!("RollingUpdate"), json!(1)));
+    let pod = cluster.pod().await;
+    eventually("it leads", async || pod.log().contains("Leading")).await;
+    pod.delete().await;
+
+    let mut off = cluster.command(UPGRADE);
+    off.push("--set=leaderElection.enabled=false".to_owned());
+    cluster.run_words(&off);
+    assert_eq!(strategy(&cluster).await, (json!("Recreate"), json!(1)));
+    cluster.pod().await.delete().await;
+}
+
+/// How the Deployment replaces its pods, and how many it has.
+async fn strategy(cluster: &Cluster) -> (Value, Value) {
+    let spec = json!(cluster.deployment().await.unwrap().spec);
+    (spec["strategy"]["type"].clone(), spec["replicas"].clone())
+}
+
 /// As where hydra-maester was: its chart installed the definition outside of any release.
 #[tokio::test]
 async fn definitions_of_somebody_else_are_left_or_taken_over() {
@@ -167,7 +202,7 @@ fn without_a_field(definitions: &str) -> String {
     texts.join("\n---\n")
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());

@@ -15,15 +15,22 @@ mod support;
 #[allow(dead_code, reason = "made for the tests of the operator, which use all of it")]
 mod proxy;
 
+#[path = "../e2e/maester.rs"]
+mod write_model;
+
 mod aggregation;
 mod cluster;
 mod documented;
 mod generated;
 mod helm;
 mod lifecycle;
+mod maester;
+mod migration;
+mod page;
 #[allow(dead_code, reason = "the tests of the image use the rest")]
 mod pod;
 mod resources;
+mod secret_namespaces;
 mod values;
 mod values_checked;
 mod variants;

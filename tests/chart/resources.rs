@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hydra_operator::api::OAuth2Client;
+use hydra_operator::api::{JsonWebKeySet, OAuth2Client};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt, api::PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{ControlPlane, eventually};
 
@@ -54,6 +54,56 @@ impl Tenant {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let data = secrets.get(name).await.unwrap().data.unwrap();
         data.into_iter().map(|(key, value)| (key, String::from_utf8(value.0).unwrap())).collect()
+    }
+
+    /// Waits until it is told that the operator may not use the Secrets of the namespace.
+    pub async fn is_refused(&self, name: &str) {
+        eventually(&format!("{name} in {} is refused", self.namespace), async || {
+            let resource = self.resources.get(name).await.map_err(|error| error.to_string())?;
+            let status = json!(resource.status);
+            let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+            let told = conditions.iter().any(|condition| {
+                let message = condition["message"].as_str().unwrap_or_default();
+                condition["type"] == "Stalled"
+                    && condition["reason"] == "SecretsNotAllowed"
+                    && ["--secret-namespaces", "rbac.secretNamespaces", &self.namespace]
+                        .iter()
+                        .all(|word| message.contains(word))
+            });
+            if told { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
+
+    /// The Secrets of the namespace.
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Declares a set of keys.
+    pub async fn create_set(&self, name: &str, outputs: Value) {
+        let set = json!({
+            "metadata": { "name": name },
+            "spec": { "algorithm": "ES256", "outputs": outputs },
+        });
+        let set = serde_json::from_value(set).unwrap();
+        self.sets().create(&PostParams::default(), &set).await.unwrap();
+    }
+
+    /// Waits until the condition `Ready` of a set has this reason.
+    pub async fn set_is(&self, name: &str, reason: &str) {
+        eventually(&format!("{name} in {} is {reason}", self.namespace), async || {
+            let set = self.sets().get(name).await.map_err(|error| error.to_string())?;
+            let status = json!(set.status);
+            let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+            let is = conditions.iter().any(|c| c["type"] == "Ready" && c["reason"] == reason);
+            if is { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
+
+    fn sets(&self) -> Api<JsonWebKeySet> {
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// Whether nobody has written anything about it.

@@ -1,7 +1,7 @@
 //! The schema and the table of the chart's values, made from the comments of `values.yaml`.
 //!
-//! `# -- text` describes the key below it, `# @schema {…}` adds to its schema. A key that is described is taken as a
-//! whole; one that is not has to be a mapping, whose keys are.
+//! `# -- text` describes the key below it, also over several lines; `# @schema {…}` adds to its schema. A key that is
+//! described is taken as a whole; one that is not has to be a mapping, whose keys are.
 
 use serde_json::{Map, Value, json};
 
@@ -30,6 +30,9 @@ pub fn read(text: &str) -> Vec<Described> {
             description = Some(text.to_owned());
         } else if let Some(text) = content.strip_prefix("# @schema ") {
             schema = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        } else if let (Some(text), Some(begun)) = (content.strip_prefix("# "), &mut description) {
+            *begun += " ";
+            *begun += text;
         } else if !content.starts_with('#') {
             let (key, _) = content.split_once(':').unwrap();
             sections.truncate(depth);

@@ -22,7 +22,8 @@ fn each_setting_of_the_program_is_a_value() {
     let values = format!("--values={CHART}/ci/everything-values.yaml");
     // What excludes another: nothing is elected where nothing is written.
     let mut given = BTreeSet::new();
-    for option in ["--set=observe=false", "--set=observe=true,namespaces={team-a}"] {
+    for option in ["--set=rbac.secretNamespaces={team-a}", "--set=observe=true,namespaces={team-a}"]
+    {
         let rendered = Helm::new().run(&["template", "release", CHART, &values, option]);
         let objects = objects(&rendered);
         let spec = &only(&objects, "Deployment")["spec"]["template"]["spec"];
@@ -55,6 +56,8 @@ fn wrong_values_are_refused() {
             &[URL, "--set=replicaCount=2,leaderElection.enabled=false"],
             "needs leaderElection.enabled",
         ),
+        (&[URL, "--set=rbac.secretNamespaces={a,a}"], "/rbac/secretNamespaces"),
+        (&[URL, "--set=namespaces={a},rbac.secretNamespaces={a}"], "exclude each other"),
         (&[URL, "--set=hydra.ca.configMap=a,hydra.ca.secret=b"], "exclude each other"),
         (
             &[URL, "--set=serviceMonitor.enabled=true,metrics.service.enabled=false"],

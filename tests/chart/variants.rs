@@ -86,6 +86,25 @@ async fn namespaced() {
 }
 
 #[tokio::test]
+async fn secrets_of_some_namespaces() {
+    let (cp, hydra) = &servers().await;
+    let (listed, other) = (Tenant::new(cp, "team-a").await, Tenant::new(cp, "team-b").await);
+    let name = format!("--set=rbac.secretNamespaces={{{}}}", listed.namespace);
+    let variant = Variant::render(cp, "secret-namespaces", hydra.admin_url(), &[&name]).await;
+    for role in variant.objects.iter().filter(|object| object["kind"] == "ClusterRole") {
+        assert!(!role["rules"].to_string().contains("secrets"), "{role:#}");
+    }
+    variant.accepted().await;
+    let pod = variant.run().await;
+    listed.create("shop").await;
+    listed.ready("shop").await;
+    other.create("shop").await;
+    other.is_refused("shop").await;
+    pod.delete().await;
+    variant.report("yes, and told who may not");
+}
+
+#[tokio::test]
 async fn observing() {
     let (cp, hydra) = &servers().await;
     let variant = Variant::render(cp, "observe", hydra.admin_url(), &[]).await;
@@ -169,6 +188,29 @@ async fn kustomize() {
     variant.report("yes");
 }
 
+#[tokio::test]
+async fn kustomize_of_monitoring() {
+    let (cp, _) = &servers().await;
+    let client = cp.client().await;
+    crds::install(&client, crds::read_manifest("tests/chart/monitoring.yaml")).await;
+    let mut base = objects(&cp.kubectl(&["kustomize", "deploy/base"]));
+    let objects = objects(&cp.kubectl(&["kustomize", "deploy/monitoring"]));
+    let namespace = only(&base, "Namespace").clone();
+    crds::apply(&client, namespace.clone()).await;
+    let place = namespace["metadata"]["name"].as_str().unwrap().to_owned();
+
+    let dashboard = &only(&objects, "ConfigMap")["data"]["hydra-operator.json"];
+    assert_eq!(dashboard, include_str!("../../charts/hydra-operator/files/dashboard.json"));
+    let selected = &only(&objects, "PodMonitor")["spec"]["selector"]["matchLabels"];
+    let deployment = base.iter_mut().find(|object| object["kind"] == "Deployment").unwrap();
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    for (name, value) in selected.as_object().unwrap() {
+        assert_eq!(&labels[name], value, "the PodMonitor looks for pods that are not there");
+    }
+    let variant = Variant { name: "kustomize monitoring", cp, client, namespace: place, objects };
+    variant.applied().await;
+}
+
 /// A control plane of one's own: an operator for all namespaces would do the work of the others too.
 async fn servers() -> (ControlPlane, &'static Hydra) {
     (ControlPlane::start().await, Hydra::shared(Generation::V2).await)
@@ -231,14 +273,18 @@ impl<'a> Variant<'a> {
         api.create(&PostParams::default(), &secret).await.unwrap();
     }
 
-    /// All objects pass a dry run and are applied, each field known to the server; the pod is admitted, and would not be
-    /// without its security context.
-    async fn accepted(&self) {
+    /// All objects pass a dry run and are applied, each field known to the server.
+    async fn applied(&self) {
         for dry_run in [true, false] {
             for object in &self.objects {
                 self.apply(object, dry_run).await;
             }
         }
+    }
+
+    /// All objects are applied; the pod is admitted, and would not be without its security context.
+    async fn accepted(&self) {
+        self.applied().await;
         let template = &only(&self.objects, "Deployment")["spec"]["template"];
         let mut pod = json!({
             "apiVersion": "v1",

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each flag with its variable, as the manual of the program has them.
-const SETTINGS: [(&str, &str); 31] = [
+const SETTINGS: [(&str, &str); 32] = [
     ("--hydra-admin-url", "HYDRA_ADMIN_URL"),
     ("--hydra-public-url", "HYDRA_PUBLIC_URL"),
     ("--hydra-ca-file", "HYDRA_CA_FILE"),
@@ -19,6 +19,7 @@ const SETTINGS: [(&str, &str); 31] = [
     ("--allow-resource-hydra-admin", "ALLOW_RESOURCE_HYDRA_ADMIN"),
     ("--hydra-request-timeout", "HYDRA_REQUEST_TIMEOUT"),
     ("--namespaces", "WATCH_NAMESPACE"),
+    ("--secret-namespaces", "SECRET_NAMESPACES"),
     ("--resync-interval", "RESYNC_INTERVAL"),
     ("--remove-duplicate-clients", "REMOVE_DUPLICATE_CLIENTS"),
     ("--client-id-key", "CLIENT_ID_KEY"),
@@ -43,7 +44,7 @@ const SETTINGS: [(&str, &str); 31] = [
 ];
 
 /// A value for each setting that it must refuse.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 16] = [
     ("HYDRA_ADMIN_URL", "hydra-admin"),
     ("HYDRA_CLIENT_CERT_FILE", "cert.pem"),
     ("HYDRA_CLIENT_KEY_FILE", "key.pem"),
@@ -51,6 +52,7 @@ const REFUSED: [(&str, &str); 15] = [
     ("ALLOW_RESOURCE_HYDRA_ADMIN", "http://hydra-b:4445"),
     ("HYDRA_REQUEST_TIMEOUT", "1ms"),
     ("WATCH_NAMESPACE", "Team_A"),
+    ("SECRET_NAMESPACES", "Team_A"),
     ("RESYNC_INTERVAL", "5"),
     ("ALLOW_KEY_SET_NAMES", "payments"),
     ("SYSTEM_KEY_SETS_FROM", "Team_A"),
@@ -201,13 +203,21 @@ fn crds_prints_the_definitions() {
 }
 
 #[test]
-fn reasons_prints_the_page_of_the_manual() {
-    const FILE: &str = "docs/reasons.md";
-    let output = run(&["reasons"]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-    assert!(
-        std::fs::read_to_string(committed).is_ok_and(|page| page == text(&output.stdout)),
-        "{FILE} is not what the code says: run `make docs` and commit the result"
-    );
+fn generated_pages_of_the_manual_are_up_to_date() {
+    let pages: [(&str, &[&str]); 5] = [
+        ("docs/reasons.md", &["reasons"]),
+        ("docs/metrics.md", &["metrics"]),
+        ("docs/reference/oauth2client.md", &["reference", "oauth2client"]),
+        ("docs/reference/jsonwebkeyset.md", &["reference", "jsonwebkeyset"]),
+        ("docs/reference/cli.md", &["reference", "cli"]),
+    ];
+    for (file, args) in pages {
+        let output = run(args);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert!(
+            std::fs::read_to_string(committed).is_ok_and(|page| page == text(&output.stdout)),
+            "{file} is not what the code says: run `make docs` and commit the result"
+        );
+    }
 }

@@ -6,6 +6,7 @@
 
 mod clients;
 mod errors;
+mod fence;
 mod generations;
 mod https;
 mod keys;

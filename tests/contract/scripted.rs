@@ -32,7 +32,7 @@ pub fn server(
     })
 }
 
-fn no_route() -> Reply {
+pub fn no_route() -> Reply {
     Reply::json(
         404,
         &json!({"error": {"code": 404, "message": "Not Found", "reason": "No route."}}),

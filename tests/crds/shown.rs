@@ -17,22 +17,26 @@ async fn every_field_is_explained() {
     let request = Request::get("/openapi/v3/apis/hydra.ory.sh/v1alpha1").body(vec![]).unwrap();
     let published: Value = server.client().request(request).await.unwrap();
     let schemas = published["components"]["schemas"].as_object().unwrap();
-    let root = &schemas["sh.ory.hydra.v1alpha1.OAuth2Client"];
-    let mut fields = Vec::new();
-    collect(&mut fields, "", root);
-    assert!(fields.len() > 90, "{} fields", fields.len());
-    assert!(!root["description"].as_str().unwrap_or_default().is_empty());
-    let own = |path: &str| path.starts_with(".spec") || path.starts_with(".status");
-    for (path, text) in fields.iter().filter(|(path, _)| own(path)) {
-        assert!(text.ends_with('.'), "{path}: {text:?}");
-        let rustdoc = ["[`", "::", "TODO", "maester"];
-        assert!(!rustdoc.iter().any(|part| text.contains(part)), "{path}: {text:?}");
+    for (kind, at_least) in [("OAuth2Client", 90), ("JsonWebKeySet", 60)] {
+        let root = &schemas[&format!("sh.ory.hydra.v1alpha1.{kind}")];
+        let mut fields = Vec::new();
+        collect(&mut fields, "", root);
+        assert!(fields.len() > at_least, "{kind}: {} fields", fields.len());
+        assert!(!root["description"].as_str().unwrap_or_default().is_empty());
+        let own = |path: &str| path.starts_with(".spec") || path.starts_with(".status");
+        for (path, text) in fields.iter().filter(|(path, _)| own(path)) {
+            assert!(text.ends_with('.'), "{kind}{path}: {text:?}");
+            let rustdoc = ["[`", "::", "TODO", "maester"];
+            assert!(!rustdoc.iter().any(|part| text.contains(part)), "{kind}{path}: {text:?}");
+        }
     }
 
     let explained =
         ControlPlane::shared().await.kubectl(&["explain", "oauth2clients.spec.tokenLifespans"]);
     assert!(explained.contains("device_authorization_grant_id_token_lifespan"), "{explained}");
     assert!(explained.contains("Needs Hydra 25.4 or later."), "{explained}");
+    let recursive = ["explain", "jsonwebkeyset", "--recursive"];
+    assert!(ControlPlane::shared().await.kubectl(&recursive).contains("publishBefore"));
 }
 
 /// Paths and descriptions of the members below `schema`.
@@ -42,6 +46,7 @@ fn collect(fields: &mut Vec<(String, String)>, path: &str, schema: &Value) {
         let text = member["description"].as_str().unwrap_or_default().trim().to_owned();
         collect(fields, &path, member);
         collect(fields, &path, &member["items"]);
+        collect(fields, &path, &member["additionalProperties"]);
         fields.push((path, text));
     }
 }

@@ -62,6 +62,7 @@ mod steady_state;
 mod system_sets;
 mod takeover;
 mod telemetry;
+mod threats;
 mod world;
 
 /// Makes of each function a test per generation of Hydra: `v1::name` and `v2::name`.

@@ -125,18 +125,48 @@ async fn the_level_follows_a_file_and_requests_have_ids() {
 /// What a collector was sent.
 type Sent = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn traces_join_the_operator_and_hydra() {
+/// A collector, its URL, and what it was sent. It runs as long as the set.
+async fn collector() -> (String, Sent, JoinSet<()>) {
     let sent = Sent::default();
     let take = async |State(sent): State<Sent>, headers: HeaderMap, body: Bytes| {
         sent.lock().unwrap().push((headers, body));
     };
     let router = Router::new().route("/v1/traces", post(take)).with_state(sent.clone());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let collector = format!("http://{}", listener.local_addr().unwrap());
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let mut server = JoinSet::new();
     server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, sent, server)
+}
 
+fn holds(body: &Bytes, part: &[u8]) -> bool {
+    body.windows(part.len()).any(|window| window == part)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_that_wait_to_be_sent_are_sent_at_the_end() {
+    let (collector, sent, _server) = collector().await;
+    let (cp, hydra) = (ControlPlane::shared().await, Hydra::shared(Generation::V2).await);
+    let namespace = cp.namespace("last-traces").await;
+    let options = OperatorOptions::new(hydra.admin_url())
+        .namespaces([&namespace])
+        .args([format!("--otlp-endpoint={collector}")])
+        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000");
+    let operator = Operator::start(cp, options).await;
+    let mut world = World::with_operator(cp, hydra, operator, namespace).await;
+    world.create("app", &json!({})).await;
+    world.ready("app").await;
+    assert_eq!(sent.lock().unwrap().len(), 0, "they wait for an hour");
+    assert_eq!(world.operator.process().terminate().await, 0);
+    let sent = sent.lock().unwrap();
+    for part in [&b"reconcile"[..], b"create_client"] {
+        assert!(sent.iter().any(|(_, body)| holds(body, part)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_join_the_operator_and_hydra() {
+    let (collector, sent, _server) = collector().await;
     let (cp, hydra) = (ControlPlane::shared().await, Hydra::shared(Generation::V2).await);
     let proxy = Proxy::start(hydra).await;
     let namespace = cp.namespace("traces").await;
@@ -163,7 +193,6 @@ async fn traces_join_the_operator_and_hydra() {
     let (trace, span) = (bytes(trace), bytes(span));
     // What is left is sent at the end.
     world.operator.process().terminate().await;
-    let holds = |body: &Bytes, part: &[u8]| body.windows(part.len()).any(|window| window == part);
     let sent = sent.lock().unwrap();
     for part in [&trace[..], &span, b"reconcile", b"create_client", b"hydra-operator", b"app"] {
         let found = sent.iter().any(|(headers, body)| {

@@ -85,7 +85,7 @@ async fn lists_each_crate_that_the_binary_names() {
         .match_indices("/registry/src/")
         .filter_map(|(at, start)| {
             // <index>/<name>-<version>/src/...
-            let folder = text[at + start.len()..].splitn(3, '/').nth(1)?;
+            let folder = text[at + start.len()..].split('/').nth(1)?;
             let end = folder.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.+".contains(c));
             Some(folder[..end.unwrap_or(folder.len())].to_owned())
         })

@@ -40,15 +40,20 @@ impl Made {
         let folder = Folder::new("image");
         let given = std::env::var_os("IMAGE_LAYOUT").map(PathBuf::from);
         let limit = given.is_some().then_some(25_000_000);
-        let layout = given.unwrap_or_else(|| make(&folder.path().join("layout")));
+        let (registry, address) = start_with_retry(async || registry(&folder).await).await;
+        let repository = format!("{address}/hydra-operator");
+        let name = format!("{repository}:test");
+        let (layout, printed) = match given {
+            Some(layout) => {
+                let from = format!("-from={}", layout.display());
+                (layout, text(&tool(&["push", &from, &name])))
+            }
+            None => make(&folder.path().join("layout"), &name),
+        };
         let index: Value =
             serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
         let digest = index["manifests"][0]["digest"].as_str().unwrap().to_owned();
-        let (registry, address) = start_with_retry(async || registry(&folder).await).await;
-        let repository = format!("{address}/hydra-operator");
-        let from = format!("-from={}", layout.display());
-        let pushed = text(&tool(&["push", &from, &format!("{repository}:test")]));
-        assert_eq!(pushed, format!("PUSHED={repository}@{digest}\n"));
+        assert!(printed.ends_with(&format!("PUSHED={repository}@{digest}\n")), "{printed}");
         Self { digest, repository, limit, _registry: registry, _folder: folder }
     }
 
@@ -90,9 +95,15 @@ impl Unpacked {
     }
 }
 
-/// Makes the image of the present state of this checkout.
-fn make(layout: &Path) -> PathBuf {
-    let mut command = Command::new("deploy/image/build");
+/// Makes the image of the present state of this checkout and pushes it, by the command of `docs/image.md`. Returns its layout and what
+/// the command prints.
+fn make(layout: &Path, name: &str) -> (PathBuf, String) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/image.md");
+    let page = fs::read_to_string(page).unwrap();
+    let documented = "PUSH=1 IMAGE=registry.example.com/hydra-operator:0.1.0 make image\n";
+    assert!(page.contains(documented), "{documented} is run here");
+    let mut command = Command::new("make");
+    command.args(["--no-print-directory", "image"]);
     for (name, _) in std::env::vars_os() {
         // Of this test, to scripts that build crates: with these they would run again, and compile C for minutes.
         let name = name.to_string_lossy();
@@ -105,13 +116,14 @@ fn make(layout: &Path) -> PathBuf {
         .env("IMAGE_PROFILE", "dev")
         .env("IMAGE_LIMIT", "0")
         .env("IMAGE_LAYOUT", layout)
-        .env_remove("PUSH")
+        .env("PUSH", "1")
+        .env("IMAGE", name)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    assert!(output.status.success(), "deploy/image/build failed; its messages are above");
-    layout.to_owned()
+    assert!(output.status.success(), "`make image` failed; its messages are above");
+    (layout.to_owned(), text(&output))
 }
 
 async fn registry(folder: &Folder) -> Result<(Process, String), PortTaken> {

@@ -47,6 +47,16 @@ pub fn jose() -> PathBuf {
     provided("jose", "JOSE")
 }
 
+/// The Lua interpreter of `tests/servers/lua`, built.
+pub fn lua() -> PathBuf {
+    provided("lua", "LUA")
+}
+
+/// The reader of `tests/servers/flux`, built.
+pub fn flux() -> PathBuf {
+    provided("flux", "FLUX")
+}
+
 /// Helm, built.
 pub fn helm() -> PathBuf {
     provided("helm", "HELM")

@@ -37,6 +37,7 @@ pub mod kstatus;
 pub mod kubeconfig;
 pub mod lines;
 pub mod login;
+pub mod lua;
 pub mod operator;
 pub mod pki;
 pub mod ports;

@@ -17,6 +17,7 @@
   (list "HYDRA_REQUEST_TIMEOUT" $values.hydra.requestTimeout)
   (list "ALLOW_RESOURCE_HYDRA_ADMIN" (join "," $values.hydra.allowedForResources))
   (list "WATCH_NAMESPACE" (join "," $values.namespaces))
+  (list "SECRET_NAMESPACES" (join "," $values.rbac.secretNamespaces))
   (list "OBSERVE" (ternary "true" "" $values.observe))
   (list "RESYNC_INTERVAL" $values.resyncInterval)
   (list "CONCURRENCY" $values.concurrency)

@@ -67,6 +67,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- .Files.Get $file | trim | nindent 2 }}
 {{- end }}
 
+{{- define "hydra-operator.secretRules" -}}
+{{- $file := ternary "files/rbac/observe-secrets.yaml" "files/rbac/operator-secrets.yaml" .Values.observe }}
+{{- .Files.Get $file | trim | nindent 2 }}
+{{- end }}
+
 {{- define "hydra-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "hydra-operator.serviceAccountName" . }}
@@ -90,6 +95,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $_ := required "hydra.adminUrl is required: the base URL of Hydra's admin API, as http://hydra-admin.hydra:4445" $values.hydra.adminUrl }}
 {{- if and (gt (int $values.replicaCount) 1) (not $values.leaderElection.enabled) (not $values.observe) }}
 {{- fail "replicaCount above 1 needs leaderElection.enabled: two operators would work against each other" }}
+{{- end }}
+{{- if and $values.namespaces $values.rbac.secretNamespaces }}
+{{- fail "namespaces and rbac.secretNamespaces exclude each other: the operator uses the Secrets of the namespaces that it watches" }}
 {{- end }}
 {{- if and $values.hydra.ca.configMap $values.hydra.ca.secret }}
 {{- fail "hydra.ca.configMap and hydra.ca.secret exclude each other" }}

@@ -11,9 +11,10 @@ use crate::{
     hydra::{KeyId, KeyRequest},
     jose::{self, Jwk, completed},
     jsonwebkeyset::{
+        contents::{MATERIAL_KEY, material_name},
         desired::Desired,
         error::{self, Failure, Reason},
-        observe::{MATERIAL_KEY, Observed, Sources, keys_in, material_name},
+        observe::{Observed, Sources, keys_in, read_secret},
         plan::{self, Changes, Make},
         record::Record,
         rotation::Key,
@@ -115,9 +116,7 @@ impl Work<'_> {
             return Ok(None);
         }
         let name = material_name(&self.to.sources.owner.name);
-        let state = self.to.sources.secrets.observe(&name, self.to.sources.owner).await;
-        let state =
-            state.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
+        let state = read_secret(&name, &self.to.sources).await?;
         let kept = keys_in(Some(&state), Some(MATERIAL_KEY));
         let Some(jwk) = kept.into_iter().find(|jwk| jwk.kid() == Some(&key.kid)) else {
             return Ok(None);
@@ -168,10 +167,7 @@ impl Work<'_> {
         let state = match &self.observed.material_state {
             Some(state) if self.outputs.key_material.is_none() => state.clone(),
             // It was written a moment ago, or nobody thought of it before.
-            _ => {
-                let read = self.to.sources.secrets.observe(&name, self.to.sources.owner).await;
-                read.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?
-            }
+            _ => read_secret(&name, &self.to.sources).await?,
         };
         let written = self.write(self.to.sources.secrets, &name, &state, &content).await?;
         self.outputs.key_material = Some(written);

@@ -165,8 +165,9 @@ async fn retire<K: OutputKind>(
     let Some(name) = former else { return Ok(None) };
     let what = format!("{} {name}", K::kind(&()));
     let doing = format!("delete {what}, which is handed out no more");
+    from.check(&what)?;
     let state = outputs.observe(&name, from.owner).await;
-    let state = state.map_err(|error| error::kubernetes(&format!("read {what}"), &error))?;
+    let state = state.map_err(|error| error::read(&what, &error))?;
     let OutputState::Ours(held) = state else { return Ok(None) };
     let deleted = outputs.delete(&name, held.version()).await;
     deleted.map_err(|error| error::kubernetes(&doing, &error))?;

@@ -7,8 +7,8 @@ use crate::{
     api::jsonwebkeyset::{KeyOrigin, OutputStatus},
     jsonwebkeyset::{
         apply::{private_content, public_content, refused},
+        contents::material_name,
         error::Failure,
-        observe::material_name,
         pass::Decision,
         plan::{Changes, Make, Plan, Recorded},
         record::Record,

@@ -45,9 +45,10 @@ impl Shown {
         Self::new(Some(false), true, false, reason, message)
     }
 
-    /// `Ready` stays as it stands, about the generation that it is about.
-    pub(super) fn suspended(message: &str) -> Self {
-        Self::new(None, false, false, Reason::Suspended, message.to_owned())
+    /// With `keeps_ready`, `Ready` stays as it stands, about the generation that it is about.
+    pub(super) fn suspended(message: &str, keeps_ready: bool) -> Self {
+        let ready = (!keeps_ready).then_some(false);
+        Self::new(ready, false, false, Reason::Suspended, message.to_owned())
     }
 
     pub(super) fn failed(failure: &Failure) -> Self {

@@ -66,7 +66,7 @@ fn each_outcome_has_its_conditions() {
         (success(applied(vec![])), "False True False", "Progressing"),
         (success(applied(vec![key("a", Active)])), "True False False", "Synced"),
         (success(applied(vec![key("a", Active), key("b", Pending)])), "True False False", "Synced"),
-        (Outcome::Suspended, "- False False", "Suspended"),
+        (Outcome::Suspended, "False False False", "Suspended"),
         (failed(Class::Transient), "False True False", "HydraError"),
         (failed(Class::Waiting), "False True False", "HydraError"),
         (failed(Class::Terminal), "False False True", "HydraError"),
@@ -158,9 +158,22 @@ fn a_key_of_somebody_else_that_signs_waits_for_a_person() {
 #[test]
 fn ready_stays_as_it_stood_while_suspended() {
     let ready = status(&resource(&spec()), &success(applied(vec![key("a", Active)])), at(60));
-    let found = status(&with_status(&spec(), &json!(ready)), &Outcome::Suspended, at(90));
+    let mut set = with_status(&spec(), &json!(ready));
+    let found = status(&set, &Outcome::Suspended, at(90));
     assert_eq!(shown(&found), ("True False False".to_owned(), "Suspended".to_owned()));
     assert_eq!(found.keys, ready.keys);
+
+    // An edit that follows reaches nobody; `spec.suspend` itself is one.
+    set.metadata.generation = Some(3);
+    set.spec.suspend = Some(true);
+    let suspended = status(&set, &Outcome::Suspended, at(90));
+    assert_eq!(shown(&suspended).0, "True False False");
+    set.status = Some(suspended);
+    set.metadata.generation = Some(4);
+    let edited = status(&set, &Outcome::Suspended, at(120));
+    assert_eq!(shown(&edited).0, "False False False");
+    set.status = Some(edited);
+    assert_eq!(shown(&status(&set, &Outcome::Suspended, at(150))).0, "False False False");
 }
 
 #[test]

@@ -67,16 +67,19 @@ fn was_ready(status: Option<&OAuth2ClientStatus>) -> bool {
     ready.is_some_and(|ready| ready.status == ConditionStatus::True)
 }
 
-/// Whether the Secret names a client. The operator makes none before it may have the Hydra.
+/// Whether the Secret names a client, or cannot be asked: what has the finalizer may have one. The operator makes none before
+/// it may have the Hydra.
 async fn names_client(
     name: &str,
     record: &Record,
     from: &SecretSource<'_>,
 ) -> Result<bool, Failure> {
+    if from.access.is_err() {
+        return Ok(true);
+    }
     let name = record.secret_name.as_deref().unwrap_or(name);
     let secret = from.secrets.observe(name, from.owner, from.lookup).await;
-    let secret =
-        secret.map_err(|error| error::kubernetes(&format!("read Secret {name}"), &error))?;
+    let secret = secret.map_err(|error| error::secret_read(name, &error))?;
     Ok(secret.stored().is_some_and(|stored| stored.id.is_some()))
 }
 

@@ -53,6 +53,18 @@ impl KeyWorld {
     }
 }
 
+impl KeyWorld {
+    /// Neither output has the key, nor what was in `names` of it, although no other key takes its place.
+    async fn is_handed_out_nowhere(&self, kid: &str, names: &[&str]) {
+        for jwks in [self.public_jwks("public").await, self.private_jwks("private").await] {
+            assert!(!kids_in(&jwks).contains(&kid.to_owned()), "{kid} is handed out");
+        }
+        for name in names {
+            assert_eq!(self.secret_text("private", name).await, None, "{name} is there");
+        }
+    }
+}
+
 async fn although_an_output_is_of_others(generation: Generation) {
     let world = KeyWorld::new("revoke-conflict", generation).await;
     let map = json!({ "metadata": { "name": "others" }, "data": { "jwks.json": "theirs" } });
@@ -68,6 +80,7 @@ async fn although_an_output_is_of_others(generation: Generation) {
         world.set_says(NAME, stalled, &format!("{other} others exists")).await;
         world.withdraw(&kid).await;
         world.set_shows(NAME, stalled).await;
+        world.is_handed_out_nowhere(&kid, &["kid", "private.pem"]).await;
         assert_eq!(world.secrets.get("others").await.unwrap(), theirs);
         assert_eq!(world.config_maps.get("others").await.unwrap(), their_map);
 
@@ -109,6 +122,8 @@ async fn although_there_is_nothing_to_import(generation: Generation) {
     assert_eq!(world.hydra_kids(NAME).await, ["b"]);
     assert_eq!(world.set_status(NAME).await.revoked_keys, ["a"]);
     world.set_says(NAME, waits, "Secret source").await;
+    world.is_handed_out_nowhere("a", &["kid", "private.pem"]).await;
+    assert_eq!(kids_in(&world.public_jwks("public").await), ["b"]);
 
     // Whoever brings back the Secret does not bring back the key, nor does whoever takes back the wish.
     world.create_secret("source", &source).await;
