@@ -86,6 +86,7 @@ gitops: ## Write the files for Argo CD that are made from the scripts and from r
 	@tests/servers/build etcd kubernetes kubectl hydra2 kstatus lua >/dev/null
 	@GITOPS_WRITE=1 cargo test --locked --quiet --test gitops -- --exact argocd::the_config_map_has_the_scripts \
 	  states::argo_cd_and_kstatus_agree_about_each_state >/dev/null
+
 .PHONY: image
 image: ## Make the OCI image without a container engine, in target/image (PUSH=1 IMAGE=NAME pushes it)
 	@deploy/image/build

@@ -91,7 +91,8 @@ func layerOf(parts parts, at time.Time) (v1.Layer, error) {
 		return nil, fmt.Errorf("the image has %d bytes unpacked, more than %d", len(content), parts.limit)
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
-	return tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.BestCompression))
+	return tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer),
+		tarball.WithCompressionLevel(gzip.BestCompression), tarball.WithCompressedCaching)
 }
 
 func imageOf(parts parts, bill []byte, layer v1.Layer, at time.Time) (v1.Image, error) {

@@ -27,6 +27,7 @@ mod lifecycle;
 mod maester;
 mod migration;
 mod page;
+#[allow(dead_code, reason = "the tests of the image use the rest")]
 mod pod;
 mod resources;
 mod secret_namespaces;

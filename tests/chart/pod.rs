@@ -3,9 +3,13 @@
 //!
 //! Three things a process cannot have: a file system of its own, so the paths of mounts are replaced by folders; a
 //! network of its own, so the port that it listens on is another; and the address of the API server from the kubelet,
-//! so a kubeconfig names the mounted token and authority.
+//! so a kubeconfig names the mounted token and authority. In the root of an image it has the first and the third as in a
+//! cluster.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -20,6 +24,7 @@ use crate::support::{
     hydra_api::http,
     ports::free_port,
     process::{PortTaken, Process, Program, ready, start_with_retry},
+    root::entering,
 };
 
 const TOKEN_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -34,36 +39,52 @@ pub struct Pod {
 impl Pod {
     /// Starts a pod of the Deployment and waits until its probes succeed.
     pub async fn start(cp: &ControlPlane, deployment: &Value) -> Self {
-        start_with_retry(async || Self::try_start(cp, deployment).await).await
+        start_with_retry(async || Self::try_start(cp, deployment, None).await).await
     }
 
-    async fn try_start(cp: &ControlPlane, deployment: &Value) -> Result<Self, PortTaken> {
+    /// As [`Self::start`], with the files of an image in `root` and the operator that is there.
+    pub async fn start_in(root: &Path, cp: &ControlPlane, deployment: &Value) -> Self {
+        start_with_retry(async || Self::try_start(cp, deployment, Some(root)).await).await
+    }
+
+    async fn try_start(
+        cp: &ControlPlane,
+        deployment: &Value,
+        root: Option<&Path>,
+    ) -> Result<Self, PortTaken> {
         let folder = Folder::new("pod");
         let namespace = deployment["metadata"]["namespace"].as_str().unwrap();
         let spec = &deployment["spec"]["template"]["spec"];
         let container = container(spec);
-        let kubelet = Kubelet { client: cp.client().await, namespace, spec, folder: &folder };
+        let kubelet = Kubelet { client: cp.client().await, namespace, spec };
 
         let mut mounts = Vec::new();
         for mount in list(&container["volumeMounts"]) {
-            let volume = kubelet.volume(mount["name"].as_str().unwrap()).await;
-            mounts.push((mount["mountPath"].as_str().unwrap(), volume));
+            let (name, path) = (mount["name"].as_str().unwrap(), mount["mountPath"].as_str());
+            let path = path.unwrap();
+            let place = root.map_or_else(|| folder.path().join(name), |root| inside(root, path));
+            kubelet.mount(name, &place).await;
+            mounts.push((path, place));
         }
         let here = |text: &str| {
             let mounted = mounts.iter().find(|(path, _)| text.contains(&format!("{path}/")));
+            let mounted = mounted.filter(|_| root.is_none());
             mounted.map_or_else(
                 || text.to_owned(),
                 |(path, folder)| text.replace(path, folder.to_str().unwrap()),
             )
         };
         let (_, token) = mounts.iter().find(|(path, _)| *path == TOKEN_MOUNT).unwrap();
-        let kubeconfig = folder.write("kubeconfig", in_cluster(cp.url(), token));
 
         let port = free_port();
         let container_port = &container["ports"][0]["containerPort"];
+        let program = match root {
+            Some(root) => operator_in(root, cp.url()),
+            None => Program::new("hydra-operator", env!("CARGO_BIN_EXE_hydra-operator").into())
+                .env([("KUBECONFIG", folder.write("kubeconfig", in_cluster(cp.url(), token)))]),
+        };
         let mut program =
-            Program::new("hydra-operator", env!("CARGO_BIN_EXE_hydra-operator").into())
-                .args(list(&container["args"]).iter().map(|arg| here(arg.as_str().unwrap())));
+            program.args(list(&container["args"]).iter().map(|arg| here(arg.as_str().unwrap())));
         for variable in list(&container["env"]) {
             let value = match variable["value"].as_str() {
                 Some(value) => here(value),
@@ -73,9 +94,7 @@ impl Pod {
         }
         let asked = program.env.iter().find(|(name, _)| name == "ADMIN_LISTEN").unwrap();
         assert!(asked.1.to_str().unwrap().ends_with(&format!(":{container_port}")), "{asked:?}");
-        program = program
-            .env([("ADMIN_LISTEN", format!("127.0.0.1:{port}"))])
-            .env([("KUBECONFIG", kubeconfig)]);
+        program = program.env([("ADMIN_LISTEN", format!("127.0.0.1:{port}"))]);
 
         let mut pod = Self { process: program.start(&folder), port, _folder: folder };
         for probe in ["livenessProbe", "readinessProbe"] {
@@ -116,8 +135,23 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Where `path` of a container is outside of it.
+fn inside(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+/// The operator of an image, told of the API server by the variables that a kubelet sets.
+fn operator_in(root: &Path, url: &str) -> Program {
+    let (host, port) = url.strip_prefix("https://").and_then(|url| url.split_once(':')).unwrap();
+    let words = entering(root);
+    Program::new("hydra-operator", words[0].clone().into())
+        .args(&words[1..])
+        .arg("/hydra-operator")
+        .env([("HOME", "/"), ("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port)])
+}
+
 /// What a pod is told by its files in a cluster.
-fn in_cluster(url: &str, mount: &std::path::Path) -> String {
+fn in_cluster(url: &str, mount: &Path) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -136,7 +170,6 @@ struct Kubelet<'a> {
     client: Client,
     namespace: &'a str,
     spec: &'a Value,
-    folder: &'a Folder,
 }
 
 impl Kubelet<'_> {
@@ -148,20 +181,18 @@ impl Kubelet<'_> {
         }
     }
 
-    /// The folder of a volume, with its files.
-    async fn volume(&self, name: &str) -> PathBuf {
+    /// Makes the folder of a volume, with its files.
+    async fn mount(&self, name: &str, folder: &Path) {
         let volumes = list(&self.spec["volumes"]);
         let volume = volumes.iter().find(|volume| volume["name"] == name);
         let volume = volume.unwrap_or_else(|| panic!("there is no volume {name}"));
-        let folder = self.folder.path().join(name);
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(folder).unwrap();
         let projected = list(&volume["projected"]["sources"]);
         for source in std::iter::once(volume).chain(projected) {
             for (file, content) in self.files(source).await {
                 fs::write(folder.join(file), content).unwrap();
             }
         }
-        folder
     }
 
     async fn files(&self, source: &Value) -> Vec<(String, Vec<u8>)> {

@@ -44,6 +44,7 @@ pub mod ports;
 pub mod private_key_jwt;
 pub mod process;
 pub mod rbac;
+pub mod root;
 
 #[allow(unused_imports, reason = "each test target uses a part of the harness")]
 pub use self::{
