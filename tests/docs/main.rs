@@ -6,6 +6,7 @@
 //! | a block `sh` | run as it is; it has to succeed |
 //! | a block `console` | each line after `$ ` is run, and the lines below it are looked for in what it prints (`output`). One whose output begins with `Error` or says `is invalid:` has to fail |
 //! | a block `yaml name.yaml` | written to a file of that name, for the commands |
+//! | a block `yaml` with a whole resource | the API server has to accept it |
 //! | a block `sh no-test: why` or `console no-test: why` | not run, for that reason |
 //! | `<!-- test`, commands, `-->` | run as well, and not seen by readers: what the page takes for granted |
 //! | `<!-- run by: tests/… -->` | the commands of the page are run by that file instead |
