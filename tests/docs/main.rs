@@ -6,6 +6,7 @@
 //! | a block `sh` | run as it is; it has to succeed |
 //! | a block `console` | each line after `$ ` is run, and the lines below it are looked for in what it prints (`output`). One whose output begins with `Error` or says `is invalid:` has to fail |
 //! | a block `yaml name.yaml` | written to a file of that name, for the commands |
+//! | a block `yaml` with a whole resource | the API server has to accept it |
 //! | a block `sh no-test: why` or `console no-test: why` | not run, for that reason |
 //! | `<!-- test`, commands, `-->` | run as well, and not seen by readers: what the page takes for granted |
 //! | `<!-- run by: tests/… -->` | the commands of the page are run by that file instead |
@@ -67,9 +68,6 @@ pages! {
     operating: "docs/operating.md",
 }
 
-/// Pages with a story that takes more than their commands: `tests/chart/migration.rs` and `tests/gitops` run these.
-const RUN_ELSEWHERE: [&str; 2] = ["docs/migration.md", "docs/gitops.md"];
-
 #[test]
 fn every_page_with_commands_is_run() {
     for page in Page::all() {
@@ -79,7 +77,7 @@ fn every_page_with_commands_is_run() {
                 .unwrap_or_else(|error| panic!("{}: {file}: {error}", page.path));
             assert!(test.contains(&page.path), "{file} does not name {}", page.path);
             assert!(!tested, "{} is run twice", page.path);
-        } else if page.steps().next().is_some() && !RUN_ELSEWHERE.contains(&&*page.path) {
+        } else if page.steps().next().is_some() {
             assert!(tested, "name {} in tests/docs/main.rs", page.path);
         }
     }

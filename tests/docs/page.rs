@@ -5,6 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// How a whole manifest of a resource begins.
+const MANIFEST: &str = "apiVersion: hydra.ory.sh/";
+
 /// A page and what it asks for.
 pub struct Page {
     /// Relative to the repository.
@@ -84,6 +87,13 @@ impl Page {
             "yaml" if !rest.is_empty() => {
                 let (name, content) = (rest.to_owned(), block.join("\n") + "\n");
                 self.parts.push(Part::File { name, content });
+            }
+            "yaml" if block.first().is_some_and(|line| line.starts_with(MANIFEST)) => {
+                let (name, content) = (format!("manifest-{line}.yaml"), block.join("\n") + "\n");
+                let commands =
+                    format!("kubectl apply --dry-run=server --validate=strict -f {name}");
+                self.parts.push(Part::File { name, content });
+                self.parts.push(Part::Step(Step { line, commands, prints: Vec::new() }));
             }
             _ => {}
         }
