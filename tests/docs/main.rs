@@ -67,8 +67,8 @@ pages! {
     operating: "docs/operating.md",
 }
 
-/// Pages with a story that takes more than their commands: `tests/chart/migration.rs` and `tests/gitops` run these.
-const RUN_ELSEWHERE: [&str; 2] = ["docs/migration.md", "docs/gitops.md"];
+/// Pages with a story that takes more than their commands: `tests/gitops` runs these.
+const RUN_ELSEWHERE: [&str; 1] = ["docs/gitops.md"];
 
 #[test]
 fn every_page_with_commands_is_run() {
