@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use hydra_operator::api::{JsonWebKeySet, OAuth2Client};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, ResourceExt, api::PostParams};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use crate::support::{ControlPlane, eventually};
@@ -73,6 +76,12 @@ impl Tenant {
             if told { Ok(()) } else { Err(status.to_string()) }
         })
         .await;
+    }
+
+    /// Lets its client and its Secret outlive the resource.
+    pub async fn orphan(&self, name: &str) {
+        let patch = Patch::Merge(json!({ "spec": { "deletionPolicy": "orphan" } }));
+        self.resources.patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// The Secrets of the namespace.

@@ -54,6 +54,9 @@ async fn secrets_of_listed_namespaces_are_used_and_no_others() {
     let token = hydra.token(&secret["CLIENT_ID"], &secret["CLIENT_SECRET"]).await;
     assert!(token.is_ok(), "{token:?}");
     listed.ready("shop").await;
+    other.create("kept").await;
+    other.orphan("kept").await;
+    let kept = other.ready("kept").await;
 
     let pod = upgraded(&cluster, pod, &only).await;
     other.is_refused("shop").await;
@@ -63,7 +66,20 @@ async fn secrets_of_listed_namespaces_are_used_and_no_others() {
         hydra.get_client(&secret["CLIENT_ID"]).await.is_none()
     })
     .await;
+    // The Secret of this one is to outlive it, which takes a write.
+    other.is_refused("kept").await;
+    other.resources.delete("kept", &DeleteParams::default()).await.unwrap();
+    other.is_refused("kept").await;
     assert!(!pod.log().to_lowercase().contains("forbidden"), "{}", pod.log());
+
+    let pod = upgraded(&cluster, pod, &both).await;
+    eventually("it goes, and leaves all it had", async || {
+        other.resources.get_opt("kept").await.unwrap().is_none()
+    })
+    .await;
+    let secret = other.secrets().get("kept").await.unwrap();
+    assert_eq!(secret.metadata.owner_references, None);
+    assert!(hydra.get_client(&kept["CLIENT_ID"]).await.is_some());
     cluster.delete_namespace(&other.namespace).await;
     pod.delete().await;
 }
