@@ -20,7 +20,7 @@
 //! | [`fence`] | until when this process may write | know to what |
 //! | [`leader`] | which of several replicas leads | know what it leads |
 //! | [`reasons`] | the page of all reasons | |
-//! | [`reference`] | the pages of all fields and flags | |
+//! | [`mod@reference`] | the pages of all fields and flags | |
 //! | [`operator`] | the composition root | decide anything |
 
 pub mod admin;

@@ -315,7 +315,7 @@ mod tests {
         let metrics = Metrics::new();
         assert_has(
             &metrics,
-            &concat!("hydra_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            concat!("hydra_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         );
         assert_eq!(lines(&metrics).last().map(String::as_str), Some("# EOF"));
     }
