@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
@@ -53,7 +56,7 @@ func assemble(parts parts, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(to); err != nil {
+	if err := clear(to); err != nil {
 		return err
 	}
 	written, err := layout.Write(to, empty.Index)
@@ -164,4 +167,19 @@ func billOf(bill []byte, subject v1.Descriptor, at time.Time) (v1.Image, error) 
 	created := map[string]string{"org.opencontainers.image.created": at.Format(time.RFC3339)}
 	annotated := mutate.Annotations(image, created).(v1.Image)
 	return mutate.Subject(annotated, subject).(v1.Image), nil
+}
+
+// clear removes what was written to the folder before, and nothing else.
+func clear(folder string) error {
+	files, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(files) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(folder, "oci-layout")); err != nil {
+		return fmt.Errorf("%s holds something else than an OCI layout: name another folder, or empty it", folder)
+	}
+	return os.RemoveAll(folder)
 }

@@ -93,6 +93,12 @@ pub async fn cleanup(
             format!("Left set {name} as it is in Hydra: this resource may not have it (any more)");
         return Ok(vec![Notice::warning("KeysReleased", DELETE, text)]);
     };
+    // Its outputs, which the operator may not use (any more), go with it.
+    let is_out_of_reach = !from.access.allows(from.namespace);
+    let disposal = match disposal {
+        Disposal::Orphan if is_out_of_reach && resource.is_released() => Disposal::Release,
+        disposal => disposal,
+    };
     match disposal {
         Disposal::Remove => remove(&set, record, from, now).await.map_err(with_ways_out),
         Disposal::Orphan => orphan(&name, record, from).await,

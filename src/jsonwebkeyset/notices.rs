@@ -40,7 +40,7 @@ pub fn notices(
                 (!adopted.is_empty()).then(|| Notice::normal("KeysAdopted", RECONCILE, note));
             adopted.into_iter().chain(intruder.as_deref().map(displaced)).collect()
         }
-        Outcome::Revoked { kid } => vec![revoked(kid)],
+        Outcome::Revoked { kid, left } => vec![revoked(kid, left)],
         Outcome::Suspended | Outcome::Failed(_) => Vec::new(),
     };
     notices.extend(transition(resource, outcome, status));
@@ -78,7 +78,7 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     }
     for kid in &applied.removed {
         let notice = if record.revoke.as_ref() == Some(kid) {
-            revoked(kid)
+            revoked(kid, &[])
         } else {
             normal(
                 "KeyRemoved",
@@ -105,8 +105,14 @@ fn changes(resource: &JsonWebKeySet, applied: &Applied, signs_at_once: bool) -> 
     notices
 }
 
-fn revoked(kid: &str) -> Notice {
-    let note = format!("Removed key {kid}, as asked, at once");
+/// `left`: outputs that may hold it still.
+fn revoked(kid: &str, left: &[String]) -> Notice {
+    let but = if left.is_empty() {
+        String::new()
+    } else {
+        format!(", but the operator may not change {}: delete what holds it", left.join(" and "))
+    };
+    let note = format!("Removed key {kid}, as asked, at once{but}");
     Notice::warning("KeyRevoked", RECONCILE, note).about(part(kid))
 }
 

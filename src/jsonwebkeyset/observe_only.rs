@@ -40,7 +40,9 @@ pub async fn intent(
     }
     let record = Record::of(resource);
     if let Some(compromised) = record.compromised() {
-        let steps = vec![Step::RemoveKey(compromised.kid.clone())];
+        let removal = Step::RemoveKey(compromised.kid.clone());
+        let outputs = written(&record.outputs).map(Step::UpdateOutput);
+        let steps = std::iter::once(removal).chain(outputs).collect();
         let why = "the annotation hydra.ory.sh/revoke-key names it, and another takes its place";
         return Ok(Intent { steps, why: why.to_owned() });
     }
@@ -75,11 +77,16 @@ async fn deletion(resource: &JsonWebKeySet, context: &Context) -> Result<Intent,
     Ok(Intent { steps, why: "the resource is being deleted".to_owned() })
 }
 
-fn released(outputs: &OutputStatuses) -> Vec<Step> {
+fn released(outputs: &OutputStatuses) -> impl Iterator<Item = Step> + '_ {
+    written(outputs).map(Step::ReleaseOutput)
+}
+
+/// The objects that were written, with their kinds.
+fn written(outputs: &OutputStatuses) -> impl Iterator<Item = String> + '_ {
     let secrets = [&outputs.private_secret, &outputs.key_material].into_iter().flatten();
     let secrets = secrets.map(|output| format!("Secret {}", output.name));
     let maps = outputs.public_config_map.iter().map(|output| format!("ConfigMap {}", output.name));
-    secrets.chain(maps).map(Step::ReleaseOutput).collect()
+    secrets.chain(maps)
 }
 
 /// Tells what would be done with the set `key`, and when to look again.

@@ -93,7 +93,7 @@ explain! { Reason;
         cause: "the resource needs a Secret or ConfigMap, and the operator may use those of some namespaces alone \
                 (`--secret-namespaces`), and this one is not among them; or the API server refused to show it for missing rights",
         remedy: "ask for the namespace to be [added](operating.md#rights), move the resource, or take `outputs` and `import` out of \
-                 it; keys that Hydra has stay as they are",
+                 it (outputs that were made there can go only while it is listed); keys that Hydra has stay as they are",
     }
     InvalidSpec {
         cause: "the spec contradicts itself, such as an interval that is not longer than `publishBefore`",

@@ -38,34 +38,41 @@ pub async fn revoke(
     if let Some(stored) = stored.as_ref().and_then(|set| set.get(&compromised.kid)) {
         hydra.delete_key(&set, stored).await.map_err(failed)?;
     }
-    let outputs = &record.outputs;
+    let (mut left, outputs) = (Vec::new(), &record.outputs);
     for output in [&outputs.private_secret, &outputs.key_material].into_iter().flatten() {
-        withdraw::<Secret>(from.secrets, output, compromised, from).await?;
+        left.extend(withdraw::<Secret>(from.secrets, output, compromised, from).await?);
     }
     if let Some(output) = &outputs.public_config_map {
-        withdraw::<ConfigMap>(from.config_maps, output, compromised, from).await?;
+        left.extend(withdraw::<ConfigMap>(from.config_maps, output, compromised, from).await?);
     }
-    Ok(Some(Outcome::Revoked { kid: compromised.kid.clone() }))
+    Ok(Some(Outcome::Revoked { kid: compromised.kid.clone(), left }))
 }
 
-/// Takes the key out of an output, which the next pass may not reach. An output that is not to be read or written is left to
-/// that pass, which says so: the clients are not to wait for it.
+/// Takes the key out of an output, which the next pass may not reach; one that cannot be without it is deleted. Returns the name of
+/// one that the operator may not read or write: whoever may has to be told, and the clients are not to wait for it.
 async fn withdraw<K: OutputKind>(
     outputs: &Outputs<K>,
     output: &OutputStatus,
     compromised: &KeyStatus,
     from: &Sources<'_>,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let name = &output.name;
     let what = format!("{} {name}", K::kind(&()));
+    if from.check(&what).is_err() {
+        return Ok(Some(what));
+    }
     let state = match outputs.observe(name, from.owner).await {
-        Err(error) if error.is_forbidden() => return Ok(()),
-        state => state.map_err(|error| error::kubernetes(&format!("read {what}"), &error))?,
+        Err(error) if error.is_forbidden() => return Ok(Some(what)),
+        state => state.map_err(|error| error::read(&what, &error))?,
     };
-    let OutputState::Ours(held) = state else { return Ok(()) };
+    let OutputState::Ours(held) = state else { return Ok(None) };
     let changes = without(&held, compromised);
-    match outputs.replace(name, &held, &changes).await {
-        Err(error) if error.is_refused() => Ok(()),
-        written => written.map_err(|error| error::output_write(&what, &error)),
+    let written = match outputs.replace(name, &held, &changes).await {
+        Err(error) if error.is_invalid() => outputs.delete(name, held.version()).await,
+        written => written,
+    };
+    match written {
+        Err(error) if error.is_forbidden() => Ok(Some(what)),
+        written => written.map(|()| None).map_err(|error| error::output_write(&what, &error)),
     }
 }

@@ -42,6 +42,8 @@ pub enum Outcome {
     Revoked {
         /// Its id.
         kid: String,
+        /// The outputs that may hold it still, because the operator may not use them.
+        left: Vec<String>,
     },
     /// What the pass had to do is done.
     Applied {
@@ -89,7 +91,7 @@ pub fn status(resource: &JsonWebKeySet, outcome: &Outcome, now: Timestamp) -> Js
                 Some(Shown::progressing(message))
             }
         }
-        Outcome::Revoked { kid } => {
+        Outcome::Revoked { kid, .. } => {
             revoke(&mut status, resource, kid);
             None
         }

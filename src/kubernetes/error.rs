@@ -34,11 +34,10 @@ impl ApiError {
         self.code == Some(403)
     }
 
-    /// The request is refused, and will be as long as nobody changes anything: as [`Self::is_forbidden`], or by what the object
-    /// says of itself, such as that it is immutable.
+    /// The object may not be as it was to be, such as changed although it is immutable.
     #[must_use]
-    pub fn is_refused(&self) -> bool {
-        self.is_forbidden() || self.code == Some(422)
+    pub fn is_invalid(&self) -> bool {
+        self.code == Some(422)
     }
 }
 

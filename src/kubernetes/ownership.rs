@@ -179,6 +179,12 @@ fn users(secret: &Secret, lookup: &Lookup, labels: &BTreeMap<String, String>) ->
     let missing = |keys: &KeyPair| -> Vec<String> {
         needed(keys, lookup).filter(|key| value(secret, key).is_none()).cloned().collect()
     };
+    // First of all: without it nobody is told as much as which keys there are. That the operator wrote the Secret, for a
+    // resource that let go of it, does not make its secret an id.
+    let has = |mark: &&str| secret.labels().get(*mark).is_some_and(|value| value == "true");
+    if let Some(mark) = lookup.mark.filter(|mark| !has(mark)) {
+        return SecretState::Foreign(Foreign::Unmarked(mark));
+    }
     let mut pairs = std::iter::once(&lookup.keys).chain(&lookup.accepted);
     let Some(keys) = pairs.find(|keys| missing(keys).is_empty()) else {
         return SecretState::Foreign(Foreign::Lacks(missing(&lookup.keys)));
@@ -186,15 +192,7 @@ fn users(secret: &Secret, lookup: &Lookup, labels: &BTreeMap<String, String>) ->
     if let Some(key) = needed(keys, lookup).find(|key| text(secret, key).is_none()) {
         return SecretState::Foreign(Foreign::NotText(key.clone()));
     }
-    let stored = stored(secret, keys, labels);
-    let has = |mark: &str| secret.labels().get(mark).is_some_and(|value| value == "true");
-    match lookup.mark {
-        // What was written here for a resource that let go of it holds nothing else.
-        Some(mark) if !has(mark) && !stored.created_here => {
-            SecretState::Foreign(Foreign::Unmarked(mark))
-        }
-        _ => SecretState::Users(stored),
-    }
+    SecretState::Users(stored(secret, keys, labels))
 }
 
 fn needed<'a>(keys: &'a KeyPair, lookup: &Lookup) -> impl Iterator<Item = &'a String> {
@@ -302,7 +300,7 @@ mod tests {
             (None, Some("mark"), r#"Unmarked("mark")"#),
             (Some(("mark", "false")), Some("mark"), r#"Unmarked("mark")"#),
             (Some(("mark", "true")), Some("mark"), "user's"),
-            (Some(("managed-by", "here")), Some("mark"), "user's"),
+            (Some(("managed-by", "here")), Some("mark"), r#"Unmarked("mark")"#),
         ] {
             let mut secret = secret(vec![], &[("CLIENT_ID", b"i"), ("CLIENT_SECRET", b"s")]);
             secret.metadata.labels = label.map(|(key, value)| [(key.into(), value.into())].into());

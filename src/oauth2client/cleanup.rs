@@ -99,6 +99,10 @@ pub async fn farewell(
     match disposal(policy, resource.is_released(), definition) {
         Disposal::Revoke => {}
         Disposal::Release => return Ok(Farewell::Release),
+        // Its Secret, which the operator may not use (any more), goes with it.
+        Disposal::Orphan if access.is_err() && resource.is_released() => {
+            return Ok(Farewell::Release);
+        }
         Disposal::Orphan => {
             access.clone()?;
             return Ok(Farewell::Orphan(match secret().await? {

@@ -8,6 +8,7 @@ use hydra_operator::fence::Fence;
 use hydra_operator::hydra::{
     ErrorKind, Hydra, HydraConfig, HydraError, KeyId, KeyRequest, KeySetName,
 };
+use hydra_operator::jose::Jwk;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -49,11 +50,13 @@ async fn refused_writes(hydra: &Hydra) -> usize {
     let body = client(json!({ "client_id": "a" }));
     let (set, kid) = (KeySetName::parse("s").unwrap(), KeyId::parse("k").unwrap());
     let request = KeyRequest { kid: &kid, algorithm: "ES256", key_use: "sig" };
-    let errors: [Option<HydraError>; 4] = [
+    let jwk = Jwk::from_value(json!({ "kty": "oct", "kid": "k", "k": "AAAA" })).unwrap();
+    let errors: [Option<HydraError>; 5] = [
         hydra.create_client(&body, None).await.err(),
         hydra.replace_client(&id("a"), &body, None).await.err(),
         hydra.delete_client(&id("a")).await.err(),
         hydra.create_key(&set, &request).await.err(),
+        hydra.put_key(&set, &kid, &jwk).await.err(),
     ];
     let is_refused = |error: &&HydraError| error.to_string().contains("does not hold the lease");
     errors.iter().flatten().filter(is_refused).count()
@@ -62,18 +65,18 @@ async fn refused_writes(hydra: &Hydra) -> usize {
 #[tokio::test]
 async fn no_write_reaches_hydra_while_the_fence_is_closed_and_reads_do() {
     let (server, hydra, fence, _) = fenced(|_| {});
-    assert_eq!((refused_writes(&hydra).await, writes(&server)), (4, 0), "nobody has won yet");
+    assert_eq!((refused_writes(&hydra).await, writes(&server)), (5, 0), "nobody has won yet");
     assert_eq!(hydra.get_client(&id("a")).await.unwrap_err().kind(), ErrorKind::Absent);
     let reads = server.requests().len();
     assert!(reads > 0);
 
     fence.open_until(Instant::now() + Duration::from_hours(1));
-    assert_eq!((refused_writes(&hydra).await, writes(&server)), (0, 4));
+    assert_eq!((refused_writes(&hydra).await, writes(&server)), (0, 5));
 
     fence.close();
-    assert_eq!((refused_writes(&hydra).await, writes(&server)), (4, 4));
+    assert_eq!((refused_writes(&hydra).await, writes(&server)), (5, 5));
     assert_eq!(hydra.get_client(&id("a")).await.unwrap_err().kind(), ErrorKind::Absent);
-    assert!(server.requests().len() > reads + 4);
+    assert!(server.requests().len() > reads + 5);
 }
 
 /// A write is sent again to a Hydra that turns out to be of another generation.

@@ -5,7 +5,8 @@ use std::fs;
 use crate::page::{Page, repository};
 
 /// What a name may begin with: the test targets, and the unit tests of the library.
-const TARGETS: [&str; 8] = ["chart", "cli", "contract", "crds", "docs", "e2e", "harness", "lib"];
+const TARGETS: [&str; 10] =
+    ["chart", "cli", "contract", "crds", "docs", "e2e", "gitops", "harness", "image", "lib"];
 
 fn names(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.split('`').skip(1).step_by(2);

@@ -103,6 +103,23 @@ async fn row_03_a_secret_is_marked_before_a_resource_names_its_keys(generation: 
     world.assert_no_secret_leaked(&[&prize]).await;
     assert_eq!(world.hydra.counters().await.writes(), 0);
 
+    // Nor is the secret of a client that was left in Hydra an id, although the operator wrote it.
+    world.create("left", &json!({ "deletionPolicy": "orphan" })).await;
+    world.ready("left").await;
+    let left = world.credentials("left-credentials").await.secret.unwrap();
+    world.delete("left").await;
+    world.gone("left").await;
+    let writes = world.hydra.counters().await.writes();
+    let named = json!({
+        "secretName": "left-credentials",
+        "secretKeys": { "clientId": "CLIENT_SECRET", "clientSecret": "none" },
+        "tokenEndpointAuthMethod": "none",
+    });
+    world.create("thief", &named).await;
+    world.shows("thief", "Stalled=True SecretNotOwned").await;
+    world.assert_no_secret_leaked(&[&left]).await;
+    assert_eq!(world.hydra.counters().await.writes(), writes);
+
     // Whoever may write the Secret can allow it.
     let label = json!({ "metadata": { "labels": { "hydra.ory.sh/credentials": "true" } } });
     world.secrets.patch("database", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     argocd::in_repository,
-    helm::{CHART, Helm},
+    helm::{CHART, Helm, objects},
     support::{
         ControlPlane, binaries, crds::read_manifest, eventually, folder::Folder, lines::Answering,
     },
@@ -116,6 +116,16 @@ async fn the_chart_does_not_differ_after_a_sync() {
         "--values",
         file.to_str().unwrap(),
     ]);
+    let rendered_objects = objects(&rendered);
+    let definitions: Vec<_> = rendered_objects
+        .iter()
+        .filter(|object| object["kind"] == "CustomResourceDefinition")
+        .collect();
+    assert_eq!(definitions.len(), 2);
+    for definition in definitions {
+        let options = &definition["metadata"]["annotations"]["argocd.argoproj.io/sync-options"];
+        assert_eq!(options, "Prune=false,Delete=false", "a sync could delete all resources");
+    }
     let file = folder.write("rendered.yaml", rendered);
     let file = file.to_str().unwrap();
 

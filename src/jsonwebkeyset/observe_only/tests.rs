@@ -142,6 +142,6 @@ fn outputs_that_the_spec_names_no_more_are_told() {
     assert_eq!(why, "spec.outputs has changed");
     let (what, _) = told(&wanted(&with_outputs()), &known, with_absent_outputs(&[&a]));
     assert_eq!(what, "create ConfigMap shown; create Secret out; delete ConfigMap former");
-    let released: Vec<_> = released(&known.outputs).iter().map(ToString::to_string).collect();
+    let released: Vec<_> = released(&known.outputs).map(|step| step.to_string()).collect();
     assert_eq!(released, ["release ConfigMap former"]);
 }

@@ -4,7 +4,7 @@ use hydra_operator::api::{
     REVOKE_KEY_ANNOTATION,
     jsonwebkeyset::KeyState::{Active, Retained},
 };
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 on_each_generation!(
     although_an_output_is_of_others,
     although_there_is_nothing_to_import,
+    although_an_output_cannot_change,
     although_a_client_is_suspended,
     a_key_that_is_not_there_is_told,
 );
@@ -48,8 +49,13 @@ impl KeyWorld {
         })
         .await;
         let note = format!("Removed key {kid}, as asked, at once");
-        let events = self.all_events().await.into_iter();
-        assert_eq!(events.filter(|event| event.note.as_ref() == Some(&note)).count(), 1);
+        // Events come after what they tell of.
+        eventually("one event tells of it", async || {
+            let events = self.all_events().await;
+            let told = events.iter().filter(|event| event.note.as_ref() == Some(&note)).count();
+            if told == 1 { Ok(()) } else { Err((told, events)) }
+        })
+        .await;
     }
 }
 
@@ -103,6 +109,24 @@ async fn although_an_output_is_of_others(generation: Generation) {
         })
         .await;
     }
+}
+
+/// The Secret is marked as immutable: nobody can take the key out of it.
+async fn although_an_output_cannot_change(generation: Generation) {
+    let world = KeyWorld::new("revoke-immutable", generation).await;
+    world.create_set(NAME, &spec()).await;
+    world.set_ready(NAME).await;
+    let former = world.secrets.get("private").await.unwrap();
+    let immutable = Patch::Merge(json!({ "immutable": true }));
+    world.secrets.patch("private", &PatchParams::default(), &immutable).await.unwrap();
+    let kid = world.current(NAME).await;
+    world.withdraw(&kid).await;
+    world.set_ready(NAME).await;
+    let keys = kids(&world.settles(NAME, &[Active]).await);
+    assert_eq!(kids_in(&world.private_jwks("private").await), keys);
+    assert_ne!(keys, [kid]);
+    assert_ne!(world.secrets.get("private").await.unwrap().metadata.uid, former.metadata.uid);
+    world.assert_no_key_leaked().await;
 }
 
 async fn although_there_is_nothing_to_import(generation: Generation) {
