@@ -1,6 +1,9 @@
 //! Resources of all namespaces, and Secrets and ConfigMaps of some alone, with rights in these alone.
 
-use kube::{ResourceExt, api::DeleteParams};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use serde_json::json;
 
 use crate::{
@@ -54,8 +57,11 @@ async fn secrets_of_listed_namespaces_are_used_and_no_others() {
     let token = hydra.token(&secret["CLIENT_ID"], &secret["CLIENT_SECRET"]).await;
     assert!(token.is_ok(), "{token:?}");
     listed.ready("shop").await;
-    other.create("kept").await;
-    other.orphan("kept").await;
+    for name in ["kept", "released"] {
+        other.create(name).await;
+        other.orphan(name).await;
+    }
+    let released = other.ready("released").await;
     let kept = other.ready("kept").await;
 
     let pod = upgraded(&cluster, pod, &only).await;
@@ -70,6 +76,16 @@ async fn secrets_of_listed_namespaces_are_used_and_no_others() {
     other.is_refused("kept").await;
     other.resources.delete("kept", &DeleteParams::default()).await.unwrap();
     other.is_refused("kept").await;
+    // Whoever does without its Secret need not wait.
+    let release = json!({ "metadata": { "annotations": { "hydra.ory.sh/release": "true" } } });
+    let params = PatchParams::default();
+    other.resources.patch("released", &params, &Patch::Merge(release)).await.unwrap();
+    other.resources.delete("released", &DeleteParams::default()).await.unwrap();
+    eventually("the released one goes", async || {
+        other.resources.get_opt("released").await.unwrap().is_none()
+    })
+    .await;
+    assert!(hydra.get_client(&released["CLIENT_ID"]).await.is_some());
     assert!(!pod.log().to_lowercase().contains("forbidden"), "{}", pod.log());
 
     let pod = upgraded(&cluster, pod, &both).await;
