@@ -12,6 +12,8 @@ mod https;
 mod keys;
 mod listing;
 mod members;
+#[path = "../support/ports.rs"]
+mod ports;
 mod scripted;
 mod scripted_keys;
 mod scripted_server;

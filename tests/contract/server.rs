@@ -1,13 +1,14 @@
 //! Real Hydra servers as child processes.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use url::Url;
+
+use crate::ports::free_port;
 
 /// A program that speaks the admin API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +45,9 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Ports that nobody listens on at this moment.
+    /// Ports that nobody listens on at this moment, and that no connection takes until the server does.
     pub fn free() -> Self {
-        let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-        let [public, admin] = listeners.map(|listener| listener.local_addr().unwrap().port());
-        Self { public, admin }
+        Self { public: free_port(), admin: free_port() }
     }
 }
 

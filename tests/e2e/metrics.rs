@@ -174,7 +174,11 @@ async fn names_of_resources_have_to_be_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn prometheus_answers_each_query_of_alerts_and_dashboard() {
     let world = world("prometheus").await;
-    let exposed = families(&world.operator.metrics_text().await);
+    let exposed = eventually("a sweep has told whether Hydra is up", async || {
+        let exposed = families(&world.operator.metrics_text().await);
+        exposed.contains("hydra_operator_hydra_up").then_some(exposed)
+    })
+    .await;
     let queries = queries();
     for query in &queries {
         let named = names(query);

@@ -28,11 +28,12 @@ on_each_generation!(
     row_08_nobody_else_can_be_named_as_owner,
 );
 
-/// The operator may read all namespaces here: it is not its rights that keep it from the other one.
+/// The operator may read all namespaces here: it is not its rights that keep it from the other one. The API server is its own,
+/// because it would work for the other tests too.
 async fn row_02_a_name_is_that_of_the_resources_own_namespace(generation: Generation) {
-    let (cp, hydra) = (ControlPlane::shared().await, Hydra::shared(generation).await);
+    let (cp, hydra) = (ControlPlane::start().await, Hydra::shared(generation).await);
     let (own, other) = (cp.namespace("row-02").await, cp.namespace("row-02-other").await);
-    let operator = Operator::start(cp, OperatorOptions::new(hydra.admin_url())).await;
+    let operator = Operator::start(&cp, OperatorOptions::new(hydra.admin_url())).await;
     let mut world = World::with_operator(cp, hydra, operator, other.clone()).await;
     let id = format!("prize-{other}");
     world
