@@ -16,7 +16,7 @@ use super::{
     observe::{Observed, Sources},
     plan::Changes,
     record::Record,
-    rotation::{Key, active},
+    rotation::{Key, active, retain_from},
     waiting::Waiting,
 };
 use crate::{
@@ -93,6 +93,7 @@ pub async fn apply(
     work.keep(&changes, record).await?;
     work.show(&changes).await?;
     work.hand_out(&changes, record).await?;
+    retain_from(&mut changes.turn.keys, &record.rotating(), Timestamp::now());
     let removed = work.remove(&changes).await?;
     let retired = work.retire(record).await?;
     let mut outputs = work.outputs;

@@ -143,6 +143,17 @@ pub fn active(keys: &[Key]) -> Option<&Key> {
     keys.iter().find(|key| key.state == KeyState::Active)
 }
 
+/// Dates the end of keys that sign no more to `now`, when the last one who read them has read them: they may be in use for as
+/// long as the rules say from then on, not from the decision on. `before`: as they were recorded.
+pub fn retain_from(keys: &mut [Key], before: &[Key], now: Timestamp) {
+    let was_retained =
+        |kid: &str| before.iter().any(|key| key.kid == kid && key.state == KeyState::Retained);
+    let ends = |key: &&mut Key| key.state == KeyState::Retained && !was_retained(&key.kid);
+    for key in keys.iter_mut().filter(ends) {
+        key.since = key.since.max(now);
+    }
+}
+
 fn later(time: Timestamp, by: Duration) -> Timestamp {
     let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
     time.checked_add(by).unwrap_or(Timestamp::MAX)

@@ -67,3 +67,26 @@ fn after_weeks_of_sleep_there_is_one_new_key() {
     let states: Vec<KeyState> = world.keys.iter().map(|key| key.state).collect();
     assert_eq!(states, [KeyState::Active, KeyState::Pending]);
 }
+
+#[test]
+fn the_end_of_a_key_is_dated_when_the_last_one_has_read_it() {
+    let mut world = World::new(false);
+    for event in
+        [Event::Wait(0), Event::Arrive, Event::Wait(100_000), Event::Arrive, Event::Wait(100_000)]
+    {
+        world.happen(&event);
+        world.pass().unwrap();
+    }
+    let mut keys = world.keys.clone();
+    let decided = keys.iter().find(|key| key.state == KeyState::Retained).unwrap().since;
+    let written = decided + Duration::from_secs(3);
+    let since = |keys: &[Key]| keys.iter().map(|key| (key.state, key.since)).collect::<Vec<_>>();
+    // One that was retained before is left as it is.
+    let before = since(&keys);
+    retain_from(&mut keys, &world.keys, written);
+    assert_eq!(since(&keys), before);
+    retain_from(&mut keys, &[], written);
+    let moved =
+        |&(state, since)| (state, if state == KeyState::Retained { written } else { since });
+    assert_eq!(since(&keys), before.iter().map(moved).collect::<Vec<_>>());
+}

@@ -21,6 +21,7 @@ on_each_generation!(
     row_23_a_watch_that_expired_is_begun_anew_without_side_effects,
     row_24_a_watch_that_lags_behind_makes_no_second_key,
     row_39_no_key_is_current_before_it_can_be_stored,
+    a_former_key_stays_for_its_time_after_the_last_one_was_handed_it,
 );
 
 fn on_sets(seen: &Seen) -> bool {
@@ -211,5 +212,37 @@ async fn row_39_no_key_is_current_before_it_can_be_stored(generation: Generation
         secrets.extend(sets.whole("here", 1).await.secrets);
     }
     secrets.extend(by_hydra.secrets);
+    sets.assert_no_secret_leaked(&secrets).await;
+}
+
+/// The time of a former key begins once nobody can read it from the Secret any more, however late that was written.
+async fn a_former_key_stays_for_its_time_after_the_last_one_was_handed_it(generation: Generation) {
+    let world = Faulty::new("keys-late", generation).await;
+    let sets = Sets(&world);
+    let rotation = json!({ "publishBefore": "1s", "retain": "10m" });
+    sets.create("signing", &json!({ "rotation": rotation })).await;
+    let first = sets.whole("signing", 1).await;
+    let then = world.wire.now();
+    let gate = Gate::closed();
+    let hold = Rule::on(Side::Kubernetes, Fault::HoldRequest(gate.clone()));
+    world.wire.inject(hold.method(Method::PATCH).path("/signing-private"));
+    sets.annotate("signing", hydra_operator::api::ROTATE_REQUESTED_ANNOTATION, "now").await;
+    eventually("the Secret is to be written", async || {
+        world
+            .wire
+            .since(then)
+            .iter()
+            .any(|seen| seen.path.ends_with("/signing-private") && seen.is_write())
+    })
+    .await;
+    let handed_out_until = jiff::Timestamp::now();
+    gate.open();
+    let second = sets.whole("signing", 2).await;
+    let status = sets.ready("signing").await.status.unwrap();
+    let former = status.keys.iter().find(|key| key.kid == first.current).unwrap();
+    let since = former.since.unwrap();
+    // Status has milliseconds.
+    assert!(since.as_millisecond() >= handed_out_until.as_millisecond(), "{since}: too early");
+    let secrets = first.secrets.into_iter().chain(second.secrets).collect();
     sets.assert_no_secret_leaked(&secrets).await;
 }
