@@ -90,13 +90,17 @@ async fn create_all_kinds(world: &World, generation: Generation) -> Vec<String> 
 
 /// ES256, which takes Hydra a moment.
 async fn a_restart_among_many_sets_writes_nothing_and_reads_little(generation: Generation) {
-    const COUNT: usize = 1000;
     const CONCURRENT: usize = 16;
+    // Making so many is what takes the time, with the same requests to either.
+    let count = match generation {
+        Generation::V1 => 200,
+        Generation::V2 => 1000,
+    };
     let (cp, hydra) = (ControlPlane::start().await, Hydra::start(generation).await);
     let args = ["--resync-interval=1h", "--concurrency=4"];
     let mut world = World::on(cp, hydra, "keys-many", &args).await;
     let sets = Sets(&world);
-    stream::iter(0..COUNT)
+    stream::iter(0..count)
         .map(async |n| {
             let resource = Sets::resource(&format!("set-{n}"), &json!({}));
             sets.api().create(&PostParams::default(), &resource).await.unwrap();
@@ -104,7 +108,7 @@ async fn a_restart_among_many_sets_writes_nothing_and_reads_little(generation: G
         .buffer_unordered(CONCURRENT)
         .collect::<Vec<()>>()
         .await;
-    all_ready(&world, COUNT).await;
+    all_ready(&world, count).await;
     world.published().await;
     world.operator.process().terminate().await;
     let (writes, reads) = (Writes::of(&world).await, world.hydra.counters().await.reads());
@@ -112,15 +116,15 @@ async fn a_restart_among_many_sets_writes_nothing_and_reads_little(generation: G
     world.operator.start_again().await;
     eventually("there was a pass over each", async || {
         let passes = world.passes().await;
-        if passes >= COUNT as u64 { Ok(()) } else { Err(passes) }
+        if passes >= count as u64 { Ok(()) } else { Err(passes) }
     })
     .await;
     assert_eq!(Writes::of(&world).await, writes);
     let reads = world.hydra.counters().await.reads() - reads;
     // The first looks are spread over the hour.
-    assert!(reads < COUNT as u64 / 5, "{reads} reads of Hydra");
+    assert!(reads < count as u64 / 5, "{reads} reads of Hydra");
     let of_outputs = reads_of_outputs(&world).await - of_outputs;
-    assert!(of_outputs < COUNT as u64 / 5, "{of_outputs} reads of Secrets and ConfigMaps");
+    assert!(of_outputs < count as u64 / 5, "{of_outputs} reads of Secrets and ConfigMaps");
     println!("{generation:?}: {reads} reads of Hydra, {of_outputs} of outputs, no write");
 }
 
