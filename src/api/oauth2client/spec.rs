@@ -243,8 +243,8 @@ pub struct OAuth2ClientSpec {
     /// Whether to wait for a Secret that somebody else makes instead of generating one. Unset is the same as false.
     pub require_existing_secret: Option<bool>,
 
-    /// Names of the keys of the Secret that hold the credentials. Unset: those of the operator. A Secret that somebody else
-    /// made needs the label `hydra.ory.sh/credentials: "true"` for others than these.
+    /// Names of the keys of the Secret that hold the credentials. Unset: those of the operator. A Secret that is not this
+    /// resource's, such as that of an orphaned one, needs the label `hydra.ory.sh/credentials: "true"` for others than these.
     pub secret_keys: Option<Box<SecretKeyNames>>,
 
     /// What a generated Secret has besides the credentials: labels, annotations, type and further keys.
