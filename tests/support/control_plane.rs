@@ -20,6 +20,9 @@ use super::{
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,\
     serviceaccount-controller,serviceaccount-token-controller,clusterrole-aggregation-controller";
 
+/// Go's collector then runs at five times the live heap, a fifth as often: memory is there, processors are not.
+const LITTLE_GARBAGE_COLLECTION: [(&str, &str); 1] = [("GOGC", "400")];
+
 /// Who wrote what, and when the request arrived.
 const AUDIT_POLICY: &str = r#"{
   "apiVersion": "audit.k8s.io/v1",
@@ -187,7 +190,7 @@ pub fn unique(prefix: &str) -> String {
 }
 
 fn etcd(port: u16) -> Program {
-    Program::new("etcd", binaries::etcd()).args([
+    Program::new("etcd", binaries::etcd()).env(LITTLE_GARBAGE_COLLECTION).args([
         "--data-dir=etcd".to_owned(),
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
@@ -202,6 +205,7 @@ fn apiserver(folder: &Folder, authority: &Authority, etcd_port: u16, port: u16) 
     folder.write("serving.pem", &serving.certificate);
     folder.write("serving-key.pem", &serving.key);
     Program::new("kube-apiserver", binaries::kube_apiserver())
+        .env(LITTLE_GARBAGE_COLLECTION)
         .args([
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",

@@ -76,10 +76,51 @@ impl Hydra {
         shared.get_or_init(|| Self::start(generation)).await
     }
 
+    /// Starts one on a copy of a database that has seen a first start, unless `settings` ask for a database of their own.
     async fn try_start(
         generation: Generation,
         settings: &[(&str, &str)],
     ) -> Result<Self, PortTaken> {
+        if settings.iter().any(|(name, _)| ["DSN", "SECRETS_SYSTEM"].contains(name)) {
+            return Self::try_first_start(generation, settings).await;
+        }
+        let first = Self::first_start(generation).await;
+        let mut hydra = Self::prepare(generation, settings);
+        first.copy_database(first.folder.path(), hydra.folder.path());
+        hydra.try_run().await?;
+        Ok(hydra)
+    }
+
+    /// The one of this generation and test process that was started once and stopped: 1.x makes three keys of 4096 bits at its
+    /// first start, which takes as long as a whole test.
+    async fn first_start(generation: Generation) -> &'static Self {
+        static V1: OnceCell<Hydra> = OnceCell::const_new();
+        static V2: OnceCell<Hydra> = OnceCell::const_new();
+        let first = match generation {
+            Generation::V1 => &V1,
+            Generation::V2 => &V2,
+        };
+        let start = async || {
+            let mut hydra =
+                start_with_retry(async || Self::try_first_start(generation, &[]).await).await;
+            hydra.stop().await;
+            hydra
+        };
+        first.get_or_init(start).await
+    }
+
+    async fn try_first_start(
+        generation: Generation,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, PortTaken> {
+        let mut hydra = Self::prepare(generation, settings);
+        migrate(generation, &hydra.program.env);
+        hydra.try_run().await?;
+        Ok(hydra)
+    }
+
+    /// One that has no database yet and does not run.
+    fn prepare(generation: Generation, settings: &[(&str, &str)]) -> Self {
         let name = match generation {
             Generation::V1 => "hydra1",
             Generation::V2 => "hydra2",
@@ -88,12 +129,11 @@ impl Hydra {
         let (public_port, admin_port) = (free_port(), free_port());
         let mut env = environment(&folder, public_port, admin_port);
         env.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())));
-        migrate(generation, &env);
         let plain_http = match generation {
             Generation::V1 => "--dangerous-force-http",
             Generation::V2 => "--dev",
         };
-        let mut hydra = Self {
+        Self {
             generation,
             program: Program::new(name, generation.binary())
                 .args(["serve", "all", plain_http])
@@ -102,9 +142,7 @@ impl Hydra {
             admin_url: format!("http://127.0.0.1:{admin_port}"),
             public_url: format!("http://127.0.0.1:{public_port}"),
             folder,
-        };
-        hydra.try_run().await?;
-        Ok(hydra)
+        }
     }
 
     async fn try_run(&mut self) -> Result<(), PortTaken> {
@@ -215,7 +253,7 @@ fn environment(folder: &Folder, public_port: u16, admin_port: u16) -> BTreeMap<S
 }
 
 /// Creates the tables. Hydra does that by itself only for `DSN=memory`.
-fn migrate(generation: Generation, env: &BTreeMap<String, OsString>) {
+fn migrate(generation: Generation, env: &[(String, OsString)]) {
     let subcommand: &[&str] = match generation {
         Generation::V1 => &["migrate", "sql"],
         Generation::V2 => &["migrate", "sql", "up"],
@@ -224,7 +262,7 @@ fn migrate(generation: Generation, env: &BTreeMap<String, OsString>) {
         .args(subcommand)
         .args(["--read-from-env", "--yes"])
         .env_clear()
-        .envs(env)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()
         .unwrap();
