@@ -16,7 +16,7 @@ use super::{
     observe::{Observed, Sources},
     plan::Changes,
     record::Record,
-    rotation::{Key, active, retain_from},
+    rotation::{self, Key, active},
     waiting::Waiting,
 };
 use crate::{
@@ -93,7 +93,7 @@ pub async fn apply(
     work.keep(&changes, record).await?;
     work.show(&changes).await?;
     work.hand_out(&changes, record).await?;
-    retain_from(&mut changes.turn.keys, &record.rotating(), Timestamp::now());
+    rotation::date(&mut changes.turn, &record.rotating(), Timestamp::now());
     let removed = work.remove(&changes).await?;
     let retired = work.retire(record).await?;
     let mut outputs = work.outputs;

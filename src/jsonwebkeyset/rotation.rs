@@ -143,14 +143,19 @@ pub fn active(keys: &[Key]) -> Option<&Key> {
     keys.iter().find(|key| key.state == KeyState::Active)
 }
 
-/// Dates the end of keys that sign no more to `now`, when the last one who read them has read them: they may be in use for as
-/// long as the rules say from then on, not from the decision on. `before`: as they were recorded.
-pub fn retain_from(keys: &mut [Key], before: &[Key], now: Timestamp) {
-    let was_retained =
-        |kid: &str| before.iter().any(|key| key.kid == kid && key.state == KeyState::Retained);
-    let ends = |key: &&mut Key| key.state == KeyState::Retained && !was_retained(&key.kid);
-    for key in keys.iter_mut().filter(ends) {
-        key.since = key.since.max(now);
+/// Dates the rotation that `turn` decided on to `now`, when what is handed out was written: until then people read the former key, and
+/// it may be in use for as long as the rules say from then on. `before`: the keys as they were recorded.
+pub fn date(turn: &mut Turn, before: &[Key], now: Timestamp) {
+    let was = |kid: &str| before.iter().find(|key| key.kid == kid).map(|key| key.state);
+    let Turn { keys, next_rotation, .. } = turn;
+    for key in keys.iter_mut().filter(|key| was(&key.kid) != Some(key.state)) {
+        if key.state == KeyState::Active {
+            let late = now.duration_since(key.since);
+            *next_rotation = next_rotation.map(|next| next.checked_add(late).unwrap_or(next));
+        }
+        if matches!(key.state, KeyState::Active | KeyState::Retained) {
+            key.since = now;
+        }
     }
 }
 

@@ -66,8 +66,6 @@ struct Seen {
     refusals: Vec<(String, Answer)>,
     /// Refused only when the former key might have been gone: the machine was too slow to tell.
     late: u32,
-    /// Answers that say nothing about the key: a writer in Hydra's database was in the way of another (5xx).
-    troubles: u32,
     /// The keys that it got tokens with, in order.
     kids: Vec<String>,
     private: BTreeSet<String>,
@@ -97,7 +95,6 @@ impl Signer {
                     seen.private.extend(private_values(&text));
                     match answer {
                         Ok(_) => seen.accepted(kid),
-                        Err(answer) if answer.status >= 500 => seen.troubles += 1,
                         Err(_) if read.elapsed() >= RETAIN => seen.late += 1,
                         Err(refusal) => seen.refusals.push((kid, refusal)),
                     }
@@ -137,16 +134,14 @@ impl Signer {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         let rotations = seen.kids.len() - 1;
         println!(
-            "{} tokens by {} keys, {rotations} rotations, {} refusals, {} late, {} troubles",
+            "{} tokens by {} keys, {rotations} rotations, {} refusals, {} late",
             seen.tokens,
             seen.kids.len(),
             seen.refusals.len(),
-            seen.late,
-            seen.troubles
+            seen.late
         );
         assert!(seen.refusals.is_empty(), "{:?}", seen.refusals);
-        let unknown = seen.late + seen.troubles;
-        assert!(unknown < seen.tokens / 2, "the machine was too slow for this to show anything");
+        assert!(seen.late < seen.tokens / 10, "the machine was too slow for this to show anything");
         seen
     }
 }

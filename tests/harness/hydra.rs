@@ -1,6 +1,8 @@
 //! Both generations of Hydra do what a test needs of them.
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::join_all, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::support::{
     Generation, Hydra,
@@ -94,4 +96,38 @@ async fn settings_reach_the_server() {
     let mut client = service_client("pairwise", SECRET);
     client["subject_type"] = "pairwise".into();
     assert_eq!(hydra.post_client(&client).await.status, 400);
+}
+
+/// A set of two rows is stored in a transaction, and a client is replaced in one that reads first.
+#[tokio::test]
+async fn parallel_transactions_do_not_disturb_each_other() {
+    const WRITERS: usize = 12;
+    const ROUNDS: usize = 20;
+    for generation in Generation::ALL {
+        let hydra = &Hydra::start(generation).await;
+        let send = async |method: Method, path: String, body: Option<Value>, expected: u16| {
+            let answer = hydra.admin(method.clone(), &path, body.as_ref()).await;
+            assert_eq!(answer.status, expected, "{generation:?} {method} {path}: {answer:?}");
+        };
+        let keys = async |id: String| {
+            let set = format!("/keys/{id}");
+            let key = json!({ "alg": "ES256", "use": "sig", "kid": "key" });
+            send(Method::POST, set.clone(), Some(key), 201).await;
+            send(Method::GET, set.clone(), None, 200).await;
+            send(Method::DELETE, set, None, 204).await;
+        };
+        let client = async |id: String| {
+            let client = service_client(&id, SECRET);
+            send(Method::POST, "/clients".to_owned(), Some(client.clone()), 201).await;
+            send(Method::PUT, format!("/clients/{id}"), Some(client), 200).await;
+            send(Method::DELETE, format!("/clients/{id}"), None, 204).await;
+        };
+        let writers = (0..WRITERS).map(async |writer| {
+            for round in 0..ROUNDS {
+                let id = format!("transaction-{writer}-{round}");
+                if writer % 2 == 0 { keys(id).await } else { client(id).await }
+            }
+        });
+        join_all(writers).await;
+    }
 }

@@ -69,24 +69,30 @@ fn after_weeks_of_sleep_there_is_one_new_key() {
 }
 
 #[test]
-fn the_end_of_a_key_is_dated_when_the_last_one_has_read_it() {
+fn a_rotation_is_dated_when_it_was_written() {
     let mut world = World::new(false);
-    for event in
-        [Event::Wait(0), Event::Arrive, Event::Wait(100_000), Event::Arrive, Event::Wait(100_000)]
-    {
-        world.happen(&event);
-        world.pass().unwrap();
+    for wait in [0, 100_000, 100_000] {
+        for event in [Event::Wait(wait), Event::Arrive] {
+            world.happen(&event);
+            world.pass().unwrap();
+        }
     }
-    let mut keys = world.keys.clone();
-    let decided = keys.iter().find(|key| key.state == KeyState::Retained).unwrap().since;
-    let written = decided + Duration::from_secs(3);
     let since = |keys: &[Key]| keys.iter().map(|key| (key.state, key.since)).collect::<Vec<_>>();
-    // One that was retained before is left as it is.
-    let before = since(&keys);
-    retain_from(&mut keys, &world.keys, written);
-    assert_eq!(since(&keys), before);
-    retain_from(&mut keys, &[], written);
-    let moved =
-        |&(state, since)| (state, if state == KeyState::Retained { written } else { since });
-    assert_eq!(since(&keys), before.iter().map(moved).collect::<Vec<_>>());
+    let keys = world.keys.clone();
+    let decided = active(&keys).unwrap().since;
+    let (written, next) = (decided + Duration::from_secs(3), decided + Duration::from_secs(60));
+    let mut turn = Turn { keys, gone: Vec::new(), due: None, next_rotation: Some(next) };
+    // What was recorded before is left as it is.
+    date(&mut turn, &world.keys, written);
+    assert_eq!((since(&turn.keys), turn.next_rotation), (since(&world.keys), Some(next)));
+
+    date(&mut turn, &[], written);
+    let dated = |&(state, since)| match state {
+        KeyState::Active | KeyState::Retained => (state, written),
+        KeyState::Pending | KeyState::Published => (state, since),
+    };
+    let expected: Vec<_> = since(&world.keys).iter().map(dated).collect();
+    assert!(expected.iter().any(|(state, _)| *state == KeyState::Retained), "{expected:?}");
+    assert_eq!(since(&turn.keys), expected);
+    assert_eq!(turn.next_rotation, Some(next + Duration::from_secs(3)));
 }
