@@ -80,7 +80,7 @@ fn a_rotation_is_dated_when_it_was_written() {
     let since = |keys: &[Key]| keys.iter().map(|key| (key.state, key.since)).collect::<Vec<_>>();
     let keys = world.keys.clone();
     let decided = active(&keys).unwrap().since;
-    let (written, next) = (decided + Duration::from_secs(3), decided + Duration::from_secs(60));
+    let (written, next) = (decided + Duration::from_secs(3), decided + Duration::from_mins(1));
     let mut turn = Turn { keys, gone: Vec::new(), due: None, next_rotation: Some(next) };
     // What was recorded before is left as it is.
     date(&mut turn, &world.keys, written);
