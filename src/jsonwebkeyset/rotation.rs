@@ -144,7 +144,8 @@ pub fn active(keys: &[Key]) -> Option<&Key> {
 }
 
 /// Dates the rotation that `turn` decided on to `now`, when what is handed out was written: until then people read the former key, and
-/// it may be in use for as long as the rules say from then on. `before`: the keys as they were recorded.
+/// it may be in use for as long as the rules say from then on. `before`: the keys as they were recorded. When something is due stays as
+/// it was worked out: a pass that comes a moment too early finds when it really is.
 pub fn date(turn: &mut Turn, before: &[Key], now: Timestamp) {
     let was = |kid: &str| before.iter().find(|key| key.kid == kid).map(|key| key.state);
     let Turn { keys, next_rotation, .. } = turn;

@@ -20,7 +20,7 @@ use super::{
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,\
     serviceaccount-controller,serviceaccount-token-controller,clusterrole-aggregation-controller";
 
-/// Go's collector then runs at five times the live heap, a fifth as often: memory is there, processors are not.
+/// Go's collector then runs at five times the live heap, a quarter as often: memory is there, processors are not.
 const LITTLE_GARBAGE_COLLECTION: [(&str, &str); 1] = [("GOGC", "400")];
 
 /// Who wrote what, and when the request arrived.

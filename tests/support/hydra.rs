@@ -39,7 +39,8 @@ impl Generation {
     }
 }
 
-/// A Hydra server with its own empty database. Its ports stay the same for its whole life. It ends when dropped.
+/// A Hydra server with a database of its own, which has no client; the keys with which Hydra itself signs are the same in all of a test
+/// process. Its ports stay the same for its whole life. It ends when dropped.
 ///
 /// The database is an `SQLite` file, which serves parallel requests of all kinds with the settings of [`environment`]. With
 /// `DSN=memory`, they fail (400, on Hydra 1 for good with "no such table").
@@ -231,7 +232,7 @@ fn environment(folder: &Folder, public_port: u16, admin_port: u16) -> BTreeMap<S
     // lock when they begin wait for each other; those that take it later are answered 500 ("database is locked").
     let dsn = format!(
         "sqlite://{}/hydra.sqlite?_fk=true&mode=rwc&_journal_mode=WAL&_synchronous=OFF\
-         &_busy_timeout=5000&_txlock=immediate&lock=false&max_conns=100&max_idle_conns=100",
+         &_busy_timeout=30000&_txlock=immediate&lock=false&max_conns=100&max_idle_conns=100",
         folder.path().display()
     );
     let text = |value: &str| OsString::from(value);

@@ -237,6 +237,11 @@ async fn a_former_key_stays_for_its_time_after_the_last_one_was_handed_it(genera
     .await;
     let handed_out_until = jiff::Timestamp::now();
     gate.open();
+    eventually("there is another key", async || {
+        let status = sets.api().get("signing").await.unwrap().status.unwrap();
+        status.current_key.as_deref() != Some(&*first.current)
+    })
+    .await;
     let second = sets.whole("signing", 2).await;
     let status = sets.ready("signing").await.status.unwrap();
     let former = status.keys.iter().find(|key| key.kid == first.current).unwrap();
