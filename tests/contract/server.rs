@@ -69,7 +69,9 @@ impl Server {
     pub async fn start_on_disk(program: Program) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("db");
-        let dsn = format!("sqlite://{}?_fk=true&mode=rwc", file.display());
+        // Without these settings parallel writers wait for each other crosswise: see the harness of the other tests.
+        let settings = "_fk=true&mode=rwc&_busy_timeout=30000&_txlock=immediate&lock=false";
+        let dsn = format!("sqlite://{}?{settings}", file.display());
         let migrate: &[&str] = match program {
             Program::Hydra1 => &["migrate", "sql", "-e", "--yes"],
             Program::Hydra2 => &["migrate", "sql", "up", "-e", "--yes"],
